@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The gate: the tc programs on the host side of a sandbox's interface, and the one that brings the
+ * DNS proxy's answers back.
+ *
+ * from_sandbox (ingress of the host interface) is the boundary and suffices alone. to_sandbox
+ * (egress) opens inbound flows and renews flows. from_steering (ingress of the node's end of the
+ * steering link) sends answers to the sandbox they are for.
+ * Each fetches, asks verdict.h, records, returns. What goes on leaves with TC_ACT_UNSPEC, which is
+ * also TCX_NEXT: TC_ACT_OK would skip the programs of the CNI behind ours.
+ */
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "record.h"
+
+#define EGRESS_NEXT TC_ACT_UNSPEC
+
+/* Reads the frame's headers; pulls them into the linear part first when a sender left them outside it. */
+EGRESS_SUBPROG int egress_read(struct __sk_buff *skb, int out, struct egress_packet *p)
+{
+	const __u32 want = skb->len < EGRESS_HEADERS_MAX ? skb->len : EGRESS_HEADERS_MAX;
+
+	if (!p)
+		return EGRESS_REASON_TRUNCATED;
+	if ((void *)(long)skb->data + want > (void *)(long)skb->data_end)
+		bpf_skb_pull_data(skb, want);
+	return egress_parse((void *)(long)skb->data, (void *)(long)skb->data_end, skb->len, skb->vlan_present, out, p);
+}
+
+/* To the DNS proxy: the frame crosses into the steering namespace with the sandbox's id as its source. */
+static __always_inline int egress_steer(struct __sk_buff *skb, const struct egress_sandbox *sandbox)
+{
+	const __u32 zero = 0;
+	const struct egress_settings *set = bpf_map_lookup_elem(&settings, &zero);
+	__u8 macs[12];
+
+	if (!set || !set->steer_ifindex)
+		return TC_ACT_SHOT;
+	__builtin_memcpy(macs, set->steer_mac, 6);
+	macs[6] = EGRESS_STEER_MAC0;
+	macs[7] = EGRESS_STEER_MAC1;
+	macs[8] = (__u8)(sandbox->id >> 24);
+	macs[9] = (__u8)(sandbox->id >> 16);
+	macs[10] = (__u8)(sandbox->id >> 8);
+	macs[11] = (__u8)sandbox->id;
+	if (bpf_skb_store_bytes(skb, 0, macs, sizeof(macs), 0))
+		return TC_ACT_SHOT;
+	return bpf_redirect(set->steer_ifindex, 0);
+}
+
+SEC("tc")
+int from_sandbox(struct __sk_buff *skb)
+{
+	const __u32 ifindex = skb->ifindex;
+	const struct egress_sandbox *sandbox = bpf_map_lookup_elem(&sandboxes, &ifindex);
+	const __u64 now = bpf_ktime_get_coarse_ns();
+	struct egress_verdict verdict = {};
+	struct egress_flow_key key = {};
+	struct egress_flow *flow = 0;
+	struct egress_packet p = {};
+	const int reason = egress_read(skb, 1, &p);
+
+	if (!sandbox) {
+		egress_count(0, EGRESS_REASON_NO_SANDBOX, EGRESS_OUT, skb->len);
+		return TC_ACT_SHOT;
+	}
+	if (reason == EGRESS_REASON_NONE)
+		flow = egress_judge_out(sandbox, &p, &key, now, &verdict);
+	else
+		egress_drop(&verdict, reason);
+	if (flow) {
+		egress_record_flow(sandbox, &p, &key, flow, EGRESS_OUT, now);
+		return EGRESS_NEXT;
+	}
+	if (verdict.action == EGRESS_STEER) {
+		const int redirected = egress_steer(skb, sandbox);
+
+		if (redirected == TC_ACT_REDIRECT) {
+			egress_count(sandbox->id, EGRESS_REASON_DNS_STEERED, EGRESS_OUT, skb->len);
+			return redirected;
+		}
+		egress_drop(&verdict, EGRESS_REASON_STEER_FAILED);
+	}
+	return egress_record(skb, sandbox, &p, &key, &verdict, EGRESS_OUT) ? EGRESS_NEXT : TC_ACT_SHOT;
+}
+
+SEC("tc")
+int to_sandbox(struct __sk_buff *skb)
+{
+	const __u32 ifindex = skb->ifindex;
+	const __u32 zero = 0;
+	const struct egress_settings *set = bpf_map_lookup_elem(&settings, &zero);
+	const struct egress_sandbox *sandbox = bpf_map_lookup_elem(&sandboxes, &ifindex);
+	const __u64 now = bpf_ktime_get_coarse_ns();
+	struct egress_verdict verdict = {};
+	struct egress_flow_key key = {};
+	struct egress_flow *flow = 0;
+	struct egress_packet p = {};
+	int reason;
+
+	if (!sandbox) {
+		egress_count(0, EGRESS_REASON_NO_SANDBOX, EGRESS_IN, skb->len);
+		return TC_ACT_SHOT;
+	}
+	/* The kernel sets the incoming interface where a packet enters the node: nobody outside can pose as the proxy. */
+	if (set && set->steer_ifindex && skb->ingress_ifindex == set->steer_ifindex) {
+		egress_count(sandbox->id, EGRESS_REASON_DNS_ANSWER, EGRESS_IN, skb->len);
+		return EGRESS_NEXT;
+	}
+	reason = egress_read(skb, 0, &p);
+	if (reason == EGRESS_REASON_NONE)
+		flow = egress_judge_in(sandbox, &p, &key, now, &verdict);
+	else
+		egress_drop(&verdict, reason);
+	if (flow) {
+		egress_record_flow(sandbox, &p, &key, flow, EGRESS_IN, now);
+		return EGRESS_NEXT;
+	}
+	return egress_record(skb, sandbox, &p, &key, &verdict, EGRESS_IN) ? EGRESS_NEXT : TC_ACT_SHOT;
+}
+
+SEC("tc")
+int from_steering(struct __sk_buff *skb)
+{
+	const struct egress_sandbox *sandbox;
+	struct egress_packet p = {};
+	const __u32 *ifindex;
+	__u8 macs[12];
+
+	if (egress_read(skb, 0, &p) != EGRESS_REASON_NONE || p.kind != EGRESS_KIND_IP ||
+	    egress_load_be16(&p.src_port) != 53)
+		goto lost;
+	ifindex = bpf_map_lookup_elem(&sandbox_addrs, &p.dst);
+	if (!ifindex)
+		goto lost;
+	sandbox = bpf_map_lookup_elem(&sandboxes, ifindex);
+	if (!sandbox)
+		goto lost;
+	__builtin_memcpy(macs, sandbox->mac, 6);
+	__builtin_memcpy(macs + 6, sandbox->host_mac, 6);
+	if (bpf_skb_store_bytes(skb, 0, macs, sizeof(macs), 0))
+		goto lost;
+	return bpf_redirect(*ifindex, 0);
+lost:
+	egress_count(0, EGRESS_REASON_STEER_NO_SANDBOX, EGRESS_IN, skb->len);
+	return TC_ACT_SHOT;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

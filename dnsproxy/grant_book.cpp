@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dnsproxy/grant_book.h"
+
+#include <algorithm>
+#include <span>
+
+namespace postern {
+namespace {
+
+constexpr int kNameIdTries = 64;
+
+std::span<egress_grant_slot> slots_of(egress_grant& grant) { return grant.slots; }
+std::span<const egress_grant_slot> slots_of(const egress_grant& grant) { return grant.slots; }
+
+bool is_live(const egress_grant_slot& slot, BootNs now) { return slot.deadline_boot_ns > now.ns; }
+
+}  // namespace
+
+void GrantBook::add_sandbox(std::uint32_t sandbox) {
+  if (sandboxes_.try_emplace(sandbox).second) {
+    adoptions_.push_back({sandbox, std::nullopt});
+  }
+}
+
+void GrantBook::remove_sandbox(std::uint32_t sandbox) {
+  const auto found = sandboxes_.find(sandbox);
+  if (found == sandboxes_.end()) {
+    return;
+  }
+  for (const auto& [address, grant] : found->second) {
+    for (const egress_grant_slot& slot : slots_of(grant)) {
+      release_name(slot.name);
+    }
+  }
+  sandboxes_.erase(found);
+  std::erase_if(adoptions_, [&](const Adoption& adoption) { return adoption.sandbox == sandbox; });
+}
+
+Result<egress_grant*> GrantBook::grant_of(std::uint32_t sandbox, Grants& grants, const Address& address, BootNs now) {
+  if (const auto known = grants.find(address); known != grants.end()) {
+    return &known->second;
+  }
+  // A predecessor may have written it: its slots must not be lost.
+  auto stored = store_.read_grant(sandbox, address);
+  if (!stored) {
+    return std::move(stored).error();
+  }
+  if (!*stored && grants.size() >= EGRESS_GRANTS_MAX) {
+    purge_sandbox(sandbox, grants, now);
+    if (grants.size() >= EGRESS_GRANTS_MAX) {
+      return Error(Errc::kFull, "too many granted addresses");
+    }
+  }
+  return &grants.emplace(address, stored->value_or(egress_grant{})).first->second;
+}
+
+Result<std::uint32_t> GrantBook::acquire_name(Wire wire, BootNs now) {
+  std::string key(reinterpret_cast<const char*>(wire.data()), wire.size());
+  if (const auto known = names_.find(key); known != names_.end()) {
+    ++known->second.slots;
+    return known->second.id;
+  }
+  egress_name record{};
+  record.created_boot_ns = now.ns;
+  record.length = static_cast<std::uint8_t>(wire.size());
+  std::ranges::copy(wire, record.wire);
+  for (int i = 0; i < kNameIdTries; ++i) {
+    next_name_ = (next_name_ + 1) & kNameIdMask;
+    const std::uint32_t id = static_cast<std::uint32_t>(worker_) << 24 | next_name_;
+    if (next_name_ == 0) {
+      continue;  // id 0 means "the rule"
+    }
+    const auto added = store_.add_name(id, record);
+    if (added) {
+      name_texts_.emplace(id, key);
+      names_.emplace(std::move(key), Name{id, 1});
+      return id;
+    }
+    if (added.error().code() != Errc::kExists) {
+      return added.error();
+    }
+  }
+  return Error(Errc::kFull, "no free name id");
+}
+
+void GrantBook::release_name(std::uint32_t id) {
+  const auto text = name_texts_.find(id);
+  if (text == name_texts_.end()) {
+    return;  // 0, or a predecessor's
+  }
+  const auto name = names_.find(text->second);
+  if (--name->second.slots == 0) {
+    names_.erase(name);
+    name_texts_.erase(text);  // posternd removes the record once no flow needs it either
+  }
+}
+
+/// A slot that covers the claim together with others. The caller sets deadline and generation.
+egress_grant_slot* GrantBook::merged_slot(egress_grant& grant, const GrantClaim& claim) {
+  const auto slots = slots_of(grant);
+  auto found = std::ranges::find_if(slots, [&](const egress_grant_slot& slot) {
+    return slot.rule == claim.rule && slot.port_set == claim.port_set;
+  });
+  std::uint32_t owner = claim.rule;
+  if (found == slots.end()) {
+    found = std::ranges::find_if(slots, [&](const egress_grant_slot& slot) { return slot.port_set == claim.port_set; });
+    owner = claim.group;
+  }
+  if (found == slots.end()) {
+    return nullptr;
+  }
+  if (found->name != 0 || found->rule != owner) {
+    ++stats_.merged;
+    release_name(found->name);
+    if (found->rule != claim.rule && found->generation < claim.generation) {
+      // Its owner may be a rule that the new image no longer has: it must not ride on the group's time.
+      found->deadline_boot_ns = 0;
+    }
+    found->name = 0;
+    found->rule = owner;
+  }
+  return &*found;
+}
+
+Result<egress_grant_slot*> GrantBook::slot_for(egress_grant& grant, const GrantClaim& claim, BootNs now) {
+  const auto slots = slots_of(grant);
+  const std::string key(reinterpret_cast<const char*>(claim.name.data()), claim.name.size());
+  if (const auto known = names_.find(key); known != names_.end()) {
+    const auto own = std::ranges::find_if(slots, [&](const egress_grant_slot& slot) {
+      return slot.name == known->second.id && slot.rule == claim.rule;
+    });
+    if (own != slots.end()) {
+      return &*own;
+    }
+  }
+  const auto free = std::ranges::find_if(slots, [&](const egress_grant_slot& slot) { return !is_live(slot, now); });
+  if (free != slots.end()) {
+    auto name = acquire_name(claim.name, now);
+    if (!name) {
+      return std::move(name).error();
+    }
+    release_name(free->name);
+    *free = {};
+    free->name = *name;
+    free->rule = claim.rule;
+    return &*free;
+  }
+  egress_grant_slot* merged = merged_slot(grant, claim);
+  if (merged == nullptr) {
+    return Error(Errc::kFull, "too many names with different ports share one address");
+  }
+  return merged;
+}
+
+Result<> GrantBook::allow(std::uint32_t sandbox, const Address& address, const GrantClaim& claim, BootNs now) {
+  const auto found = sandboxes_.find(sandbox);
+  if (found == sandboxes_.end()) {
+    return Error(Errc::kNotFound, "no such sandbox");
+  }
+  auto grant = grant_of(sandbox, found->second, address, now);
+  if (!grant) {
+    ++stats_.refused;
+    return std::move(grant).error();
+  }
+  auto slot = slot_for(**grant, claim, now);
+  if (!slot) {
+    ++stats_.refused;
+    return std::move(slot).error();
+  }
+  egress_grant_slot& own = **slot;
+  if (own.deadline_boot_ns >= claim.deadline.ns && own.generation == claim.generation && own.port_set == claim.port_set) {
+    return {};  // the kernel has it already
+  }
+  own.deadline_boot_ns = std::max<std::uint64_t>(own.deadline_boot_ns, claim.deadline.ns);
+  own.generation = claim.generation;
+  own.port_set = claim.port_set;
+  auto written = store_.write_grant(sandbox, address, **grant);
+  if (!written) {
+    ++stats_.refused;
+    // What the mirror now says is not in the kernel: forget it, and read it back next time.
+    for (const egress_grant_slot& each : slots_of(**grant)) {
+      release_name(each.name);
+    }
+    found->second.erase(address);
+  }
+  return written;
+}
+
+std::vector<std::string> GrantBook::names_of(std::uint32_t sandbox, const Address& address, BootNs now) const {
+  std::vector<std::string> names;
+  const auto found = sandboxes_.find(sandbox);
+  if (found == sandboxes_.end()) {
+    return names;
+  }
+  const auto grant = found->second.find(address);
+  if (grant == found->second.end()) {
+    return names;
+  }
+  for (const egress_grant_slot& slot : slots_of(grant->second)) {
+    if (const auto text = name_texts_.find(slot.name); is_live(slot, now) && text != name_texts_.end()) {
+      names.push_back(text->second);
+    }
+  }
+  return names;
+}
+
+bool GrantBook::adopt_some() {
+  if (adoptions_.empty()) {
+    return false;
+  }
+  Adoption& adoption = adoptions_.back();
+  Grants& grants = sandboxes_[adoption.sandbox];
+  for (int i = 0; i < kAdoptStep; ++i) {
+    const auto next = store_.next_grant(adoption.sandbox, adoption.after);
+    if (!next || !*next) {
+      adoptions_.pop_back();
+      return !adoptions_.empty();
+    }
+    adoption.after = **next;
+    if (!grants.contains(**next)) {
+      if (const auto stored = store_.read_grant(adoption.sandbox, **next); stored && *stored) {
+        grants.emplace(**next, **stored);
+      }
+    }
+  }
+  return true;
+}
+
+void GrantBook::purge_sandbox(std::uint32_t sandbox, Grants& grants, BootNs before) {
+  for (auto grant = grants.begin(); grant != grants.end();) {
+    const bool live = std::ranges::any_of(slots_of(grant->second), [&](const egress_grant_slot& slot) {
+      return is_live(slot, before);
+    });
+    // A grant that cannot be erased stays in the book, to be tried again.
+    if (live || !store_.erase_grant(sandbox, grant->first)) {
+      ++grant;
+      continue;
+    }
+    for (const egress_grant_slot& slot : slots_of(grant->second)) {
+      release_name(slot.name);
+    }
+    grant = grants.erase(grant);
+  }
+}
+
+void GrantBook::purge(BootNs now) {
+  const std::uint64_t kept_ns = kExpiredKeptS * kNsPerS;
+  const BootNs before{now.ns > kept_ns ? now.ns - kept_ns : 0};
+  for (auto& [sandbox, grants] : sandboxes_) {
+    purge_sandbox(sandbox, grants, before);
+  }
+}
+
+}  // namespace postern

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policies/native_reader.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "policies/template_reader.h"
+
+namespace postern {
+namespace {
+
+constexpr std::size_t kDenialTextMax = 120;
+constexpr std::size_t kInnerStarsMax = 4;
+
+std::optional<Prefix> read_prefix(const YamlField& field) {
+  const std::string text = field.text();
+  if (text.empty()) {
+    return std::nullopt;
+  }
+  auto prefix = Prefix::parse(text);
+  if (!prefix) {
+    field.error(prefix.error().message());
+    return std::nullopt;
+  }
+  return *prefix;
+}
+
+std::vector<CidrRule> read_cidrs(const YamlField& rule, const PortSet& ports) {
+  std::vector<CidrRule> rules;
+  for (const YamlField& item : rule["cidrs"].items()) {
+    if (const auto prefix = read_prefix(item)) {
+      rules.push_back({*prefix, {}, ports, {item.place(), ""}});
+    }
+  }
+  for (const YamlField& item : rule["except"].items()) {
+    const auto hole = read_prefix(item);
+    if (!hole) {
+      continue;
+    }
+    bool inside = false;
+    for (CidrRule& cidr : rules) {
+      if (cidr.prefix.contains(*hole)) {
+        cidr.except.push_back(*hole);
+        inside = true;
+      }
+    }
+    if (!inside) {
+      item.error(hole->to_string() + " lies in none of the cidrs of this rule: remove it, or add the cidr it is a hole in");
+    }
+  }
+  return rules;
+}
+
+void read_names(const YamlField& rule, const PortSet& ports, Policy& policy) {
+  for (const YamlField& item : rule["names"].items()) {
+    if (auto pattern = read_pattern(item, item.text())) {
+      policy.allow_names.push_back({*pattern, ports, {item.place(), ""}});
+    }
+  }
+}
+
+void read_allow(const YamlField& rule, const TemplateSet& templates, Policy& policy) {
+  rule.only({"templates", "names", "cidrs", "except", "ports"});
+  const bool has_templates = rule["templates"].present();
+  const bool has_targets = rule["names"].present() || rule["cidrs"].present();
+  if (!has_templates && !has_targets) {
+    rule.error("says nothing to allow: give templates, names or cidrs");
+  }
+  if (has_templates && !has_targets && rule["ports"].present()) {
+    rule["ports"].error("templates bring their own ports: remove this, or list the names here");
+  }
+  const PortSet ports = read_ports(rule["ports"], PortSet::https());
+  for (const YamlField& item : rule["templates"].items()) {
+    use_template(item, templates, policy);
+  }
+  read_names(rule, ports, policy);
+  std::ranges::move(read_cidrs(rule, ports), std::back_inserter(policy.allow_cidrs));
+  if (rule["except"].present() && !rule["cidrs"].present()) {
+    rule["except"].error("is a hole in cidrs, and there are none here");
+  }
+}
+
+void read_deny(const YamlField& rule, Policy& policy) {
+  rule.only({"cidrs", "ports"});
+  if (!rule["cidrs"].present()) {
+    rule.error("says nothing to deny: give cidrs (a name is denied by not allowing it)");
+  }
+  std::ranges::move(read_cidrs(rule, read_ports(rule["ports"], PortSet::all())), std::back_inserter(policy.deny_cidrs));
+}
+
+void read_inbound(const YamlField& rule, InboundRules& inbound) {
+  rule.only({"from", "cidrs", "ports"});
+  if (rule["from"].present() == rule["cidrs"].present()) {
+    rule.error("give either from: pods, from: link, or cidrs");
+    return;
+  }
+  if (rule["from"].present()) {
+    const std::string from = rule["from"].word_or("pods", {"pods", "link"});
+    (from == "pods" ? inbound.from_pods : inbound.from_link) = true;
+    if (rule["ports"].present()) {
+      rule["ports"].error("ports go with cidrs; from: " + from + " opens every port");
+    }
+    return;
+  }
+  std::ranges::move(read_cidrs(rule, read_ports(rule["ports"], PortSet::all())), std::back_inserter(inbound.cidrs));
+}
+
+void read_dns(const YamlField& dns, Policy& policy) {
+  dns.only({"allow", "types", "private", "grace_s", "denial", "text"});
+  for (const YamlField& item : dns["allow"].items()) {
+    if (auto pattern = read_pattern(item, item.text())) {
+      policy.allow_names.push_back({*pattern, PortSet(), {item.place(), ""}});
+    }
+  }
+  if (dns["types"].present()) {
+    dns["types"].error("this version passes A, AAAA and CNAME only: remove the field");
+  }
+  dns["denial"].word_or("nodata", {"nodata"});
+  for (const YamlField& item : dns["private"].items()) {
+    if (const auto prefix = read_prefix(item)) {
+      policy.dns.private_allowed.push_back(*prefix);
+    }
+  }
+  policy.dns.grace_s = static_cast<int>(dns["grace_s"].number_or(120, 0, 86400));
+  policy.dns.denial_text = dns["text"].text_or("");
+  const bool odd = std::ranges::any_of(policy.dns.denial_text, [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+  if (policy.dns.denial_text.size() > kDenialTextMax || odd) {
+    dns["text"].error("must be one line of at most " + std::to_string(kDenialTextMax) + " bytes");
+  }
+}
+
+Policy read_policy(const YamlField& document, const TemplateSet& templates) {
+  Policy policy;
+  document.only({"apiVersion", "kind", "metadata", "spec"});
+  policy.name = read_object_name(document);
+  policy.space = document["metadata"]["namespace"].text_or("");
+  policy.place = document.place();
+  const YamlField spec = document["spec"];
+  if (!spec.present()) {
+    spec.error("is missing: write spec: {} for a policy that denies everything");
+    return policy;
+  }
+  spec.only({"selector", "mode", "allow", "deny", "inbound", "dns", "onDeny"});
+  spec["selector"].only({"matchLabels"});
+  for (const auto& [key, value] : spec["selector"]["matchLabels"].entries()) {
+    policy.labels[key] = value.text();
+  }
+  spec["mode"].word_or("enforce", {"enforce"});
+  spec["onDeny"].word_or("drop", {"drop"});
+  for (const YamlField& rule : spec["allow"].items()) {
+    read_allow(rule, templates, policy);
+  }
+  for (const YamlField& rule : spec["deny"].items()) {
+    read_deny(rule, policy);
+  }
+  if (spec["inbound"].type() != YamlField::Type::kMissing) {
+    policy.inbound.emplace();
+    for (const YamlField& rule : spec["inbound"].items()) {
+      read_inbound(rule, *policy.inbound);
+    }
+  }
+  read_dns(spec["dns"], policy);
+  return policy;
+}
+
+}  // namespace
+
+bool expect_kind(const YamlField& document, std::string_view kind) {
+  if (document.type() != YamlField::Type::kMap) {
+    document.error("not an object: begin with apiVersion: " + std::string(kApiVersion) + " and kind: " + std::string(kind));
+    return false;
+  }
+  const std::string version = document["apiVersion"].text();
+  if (!version.empty() && version != kApiVersion) {
+    document["apiVersion"].error("\"" + printable(version) + "\" is not known: write " + std::string(kApiVersion));
+  }
+  const std::string found = document["kind"].text();
+  if (!found.empty() && found != kind) {
+    document["kind"].error("\"" + printable(found) + "\" does not belong here: write " + std::string(kind));
+  }
+  return version == kApiVersion && found == kind;
+}
+
+std::string read_object_name(const YamlField& document) {
+  const YamlField metadata = document["metadata"];
+  metadata.only({"name", "namespace", "labels", "annotations"});
+  const YamlField field = metadata["name"];
+  const std::string name = field.text();
+  const bool ok = !name.empty() && name.size() <= 63 && name.front() != '-' && name.back() != '-' &&
+                  std::ranges::all_of(name, [](char c) {
+                    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+                  });
+  if (!ok && field.present()) {
+    field.error("\"" + printable(name.substr(0, 80)) +
+                "\" is not an object name: use up to 63 lower-case letters, digits and hyphens");
+  }
+  return name;
+}
+
+PortSet read_ports(const YamlField& ports, const PortSet& otherwise) {
+  if (!ports.present()) {
+    return otherwise;
+  }
+  PortSet set;
+  const auto items = ports.items();
+  for (const YamlField& item : items) {
+    const std::string text = item.text();
+    if (text.empty()) {
+      continue;
+    }
+    if (const auto added = set.add(text); !added) {
+      item.error(added.error().message());
+    }
+  }
+  if (items.empty() && ports.type() == YamlField::Type::kList) {
+    ports.error("is an empty list, which would open nothing: give ports, or remove it for " + otherwise.to_string());
+  }
+  if (set.ranges().size() > PortSet::kRangesMax) {
+    ports.error("has more than " + std::to_string(PortSet::kRangesMax) + " ranges: join neighbouring ports into ranges");
+  }
+  return set;
+}
+
+std::optional<DnsName> read_pattern(const YamlField& field, std::string_view text) {
+  if (text.empty()) {
+    if (field.type() == YamlField::Type::kScalar) {
+      field.error("a name is empty");
+    }
+    return std::nullopt;
+  }
+  if (Address::parse(text)) {
+    field.error("\"" + printable(text) + "\" is an address: write it under cidrs");
+    return std::nullopt;
+  }
+  auto pattern = DnsName::from_text(text);
+  if (!pattern) {
+    field.error(pattern.error().message());
+    return std::nullopt;
+  }
+  const std::string plain = pattern->text();
+  const bool leading = plain.starts_with("*");
+  const auto stars = static_cast<std::size_t>(std::ranges::count(plain, '*'));
+  if (plain == "*" || (leading && pattern->label_count() < 3)) {
+    field.error("\"" + printable(text) + "\" would allow a whole top-level domain: name the domain, as in *.example.com");
+    return std::nullopt;
+  }
+  if (stars - (leading ? 1 : 0) > kInnerStarsMax) {
+    field.error("\"" + printable(text) + "\" has more than " + std::to_string(kInnerStarsMax) + " inner \"*\" labels");
+    return std::nullopt;
+  }
+  if (plain.ends_with("*")) {
+    field.error("\"" + printable(text) + "\" ends in \"*\": the last label must be a word");
+    return std::nullopt;
+  }
+  return *pattern;
+}
+
+std::vector<Policy> read_policies(std::string_view text,
+                                  const std::string& file,
+                                  const TemplateSet& templates,
+                                  Diagnostics& diagnostics) {
+  std::vector<Policy> policies;
+  for (const YamlField& document : YamlField::parse(text, file, diagnostics)) {
+    if (expect_kind(document, "EgressPolicy")) {
+      policies.push_back(read_policy(document, templates));
+    }
+  }
+  return policies;
+}
+
+}  // namespace postern

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reads EgressPolicy of apiVersion postern.dev/v1alpha1.
+//
+// Strict: a field that is not enforced is an error, never ignored. Text in, model out; no I/O.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policies/diagnostics.h"
+#include "policies/model.h"
+#include "policies/yaml_field.h"
+
+namespace postern {
+
+inline constexpr std::string_view kApiVersion = "postern.dev/v1alpha1";
+
+/// Reads every EgressPolicy of a file, with its template references resolved. What is wrong goes to
+/// *diagnostics; use the result only if it did not fail.
+std::vector<Policy> read_policies(std::string_view text,
+                                  const std::string& file,
+                                  const TemplateSet& templates,
+                                  Diagnostics& diagnostics);
+
+/// Pieces that both native kinds share.
+/// @return whether the document is of this kind; anything else is reported.
+bool expect_kind(const YamlField& document, std::string_view kind);
+/// metadata.name: a DNS label as Kubernetes wants it (RFC 1123), so that it is safe in a path and a log.
+std::string read_object_name(const YamlField& document);
+PortSet read_ports(const YamlField& ports, const PortSet& otherwise);
+/// A name or pattern of the native dialect: at least two labels behind a leading "*".
+/// Reported, and empty, if it is not one.
+std::optional<DnsName> read_pattern(const YamlField& field, std::string_view text);
+
+}  // namespace postern
