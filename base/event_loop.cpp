@@ -126,6 +126,14 @@ Result<> EventLoop::run_once(int at_most_ms) {
   return {};
 }
 
+void EventLoop::abandon() {
+  epoll_.reset();
+  signals_.reset();
+  watches_.clear();
+  timers_.clear();
+  timer_times_.clear();
+}
+
 Result<> EventLoop::run() {
   stopping_ = false;
   while (!stopping_) {

@@ -54,6 +54,10 @@ class EventLoop {
   Result<> run_once(int timeout_ms);
   void stop() { stopping_ = true; }
 
+  /// In a forked child: forgets everything. The epoll instance is shared with the parent, whose
+  /// watches an ordinary unwatch() would remove.
+  void abandon();
+
  private:
   struct Watch {
     FdCallback callback;
