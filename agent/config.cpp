@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/config.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <sstream>
+
+#include "base/fd.h"
+#include "policies/yaml_field.h"
+
+namespace postern {
+namespace {
+
+constexpr std::uint16_t kDnsPort = 53;
+constexpr std::size_t kSearchMax = 16;
+
+void read_path(const YamlField& field, std::string& path) {
+  if (!field.present()) {
+    return;
+  }
+  const std::string text = field.text();
+  if (text.empty() || text.front() != '/') {
+    field.error("\"" + printable(text) + "\" is not an absolute path: begin it with /");
+    return;
+  }
+  path = text;
+}
+
+void read_dns(const YamlField& dns, Config& config) {
+  if (!dns.present()) {
+    return;
+  }
+  dns.only({"upstreams", "search", "grant_s_min"});
+  if (const YamlField upstreams = dns["upstreams"]; upstreams.present()) {
+    for (const YamlField& item : upstreams.items()) {
+      auto endpoint = Endpoint::parse(item.text(), kDnsPort);
+      if (endpoint) {
+        config.upstreams.push_back(*endpoint);
+      } else {
+        item.error(endpoint.error().message() + ": give the address of a DNS server, with a port if it is not 53");
+      }
+    }
+  }
+  if (const YamlField search = dns["search"]; search.present()) {
+    const auto items = search.items();
+    if (items.size() > kSearchMax) {
+      search.error("has more than " + std::to_string(kSearchMax) + " suffixes");
+    }
+    for (const YamlField& item : items) {
+      auto suffix = DnsName::from_text(item.text());
+      if (suffix) {
+        config.search.push_back(*suffix);
+      } else {
+        item.error(suffix.error().message());
+      }
+    }
+  }
+  config.grant_s_min = static_cast<std::uint32_t>(dns["grant_s_min"].number_or(config.grant_s_min, 1, 86400));
+}
+
+void read_log(const YamlField& log, Config& config) {
+  if (!log.present()) {
+    return;
+  }
+  log.only({"level", "format"});
+  config.log_level = log["level"].word_or("info", {"info", "debug", "warn", "error", "trace"});
+  config.log_format = log["format"].word_or("text", {"text", "json"}) == "json" ? LogFormat::kJson : LogFormat::kText;
+}
+
+}  // namespace
+
+Config read_config(std::string_view text, const std::string& file, Diagnostics& diagnostics) {
+  Config config;
+  const auto documents = YamlField::parse(text, file, diagnostics);
+  if (documents.size() > 1) {
+    documents[1].error("is a second document: the configuration is one");
+  }
+  if (documents.empty() || !documents[0].present()) {
+    return config;  // an empty file: all defaults
+  }
+  const YamlField& root = documents[0];
+  root.only({"policies", "templates", "run_dir", "pin_dir", "dns", "log"});
+  read_path(root["policies"], config.policies);
+  read_path(root["templates"], config.templates);
+  read_path(root["run_dir"], config.run_dir);
+  read_path(root["pin_dir"], config.pin_dir);
+  read_dns(root["dns"], config);
+  read_log(root["log"], config);
+  return config;
+}
+
+std::vector<Endpoint> nameservers_of(std::string_view resolv_conf) {
+  std::vector<Endpoint> found;
+  std::istringstream lines{std::string(resolv_conf)};
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string key;
+    std::string value;
+    words >> key >> value;
+    const auto address = Address::parse(value.substr(0, value.find('%')));
+    if (key == "nameserver" && address) {
+      found.push_back({*address, kDnsPort});
+    }
+  }
+  return found;
+}
+
+Result<std::string> read_file(const std::string& path) {
+  constexpr std::size_t kMax = YamlField::kFileMax;
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) {
+    return Error::from_errno("cannot read " + path, errno);
+  }
+  std::string text(kMax + 1, '\0');
+  std::size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t got = ::read(file.get(), text.data() + size, text.size() - size);
+    if (got < 0) {
+      return Error::from_errno("cannot read " + path, errno);
+    }
+    if (got == 0) {
+      break;
+    }
+    size += static_cast<std::size_t>(got);
+  }
+  if (size > kMax) {
+    return Error(Errc::kInvalid, path + " is larger than 4 MiB");
+  }
+  text.resize(size);
+  return text;
+}
+
+}  // namespace postern

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// postern: the command line.
+#include <cstdio>
+
+#include "cli/commands.h"
+
+int main(int argc, char** argv) {
+  postern::CliContext context;
+  CLI::App app{"postern lets a sandbox reach exactly the names on its allowlist, and shows what it tried to reach."};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string("postern ") + POSTERN_VERSION);
+  app.add_option("--control", context.control_socket, "posternd's socket")->capture_default_str()->envname("POSTERN_CONTROL");
+  postern::add_status_command(app, context);
+  postern::add_sandbox_command(app, context);
+  postern::add_reload_command(app, context);
+  postern::add_explain_command(app, context);
+  app.footer("`postern COMMAND --help` says more about each. Policies: docs/policies.md.");
+  CLI11_PARSE(app, argc, argv);
+  return context.exit_status;
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/text_table.h"
+
+namespace postern {
+namespace {
+
+std::string joined(const google::protobuf::RepeatedPtrField<std::string>& texts) {
+  std::string all;
+  for (const std::string& text : texts) {
+    all += (all.empty() ? "" : ", ") + text;
+  }
+  return all;
+}
+
+std::string span(std::uint64_t s) {
+  if (s < 120) {
+    return std::to_string(s) + " s";
+  }
+  return s < 7200 ? std::to_string(s / 60) + " min" : s < 172800 ? std::to_string(s / 3600) + " h" : std::to_string(s / 86400) + " d";
+}
+
+void print_json(const api::StatusReply& status) {
+  nlohmann::json out{{"version", status.version()},
+                     {"uptime_s", status.uptime_s()},
+                     {"kernel", status.kernel()},
+                     {"gate", status.gate()},
+                     {"generation", status.generation()},
+                     {"dns", {{"connected", status.dns_connected()}, {"steering", status.steering()}, {"workers", status.dns_workers()},
+                              {"upstreams", std::vector<std::string>(status.upstreams().begin(), status.upstreams().end())}}},
+                     {"observer", {{"connected", status.observer_connected()}}},
+                     {"sandboxes", status.sandboxes()},
+                     {"policies", nlohmann::json::array()},
+                     {"problems", std::vector<std::string>(status.problems().begin(), status.problems().end())}};
+  for (const auto& policy : status.policies()) {
+    out["policies"].push_back({{"name", policy.name()}, {"file", policy.file()}, {"line", policy.line()},
+                               {"rules", policy.rules()}, {"sandboxes", policy.sandboxes()}});
+  }
+  std::printf("%s\n", out.dump(2).c_str());
+}
+
+void print_text(const api::StatusReply& status) {
+  std::printf("posternd    %s, up %s, kernel %s\n", status.version().c_str(), span(status.uptime_s()).c_str(), status.kernel().c_str());
+  std::printf("gate        %s, generation %u\n", status.gate().c_str(), status.generation());
+  if (status.dns_connected() && status.steering()) {
+    std::printf("dns         %u worker(s), asking %s\n", status.dns_workers(), joined(status.upstreams()).c_str());
+  } else {
+    std::printf("dns         down\n");
+  }
+  std::printf("observer    %s\n", status.observer_connected() ? "connected" : "not connected");
+  std::printf("sandboxes   %u\n", status.sandboxes());
+  std::printf("policies    %d in %s\n", status.policies_size(), status.policy_folder().c_str());
+  if (status.policies_size() > 0) {
+    std::printf("\n");
+    TextTable table({"POLICY", "RULES", "SANDBOXES", "FILE"});
+    for (const auto& policy : status.policies()) {
+      table.add({policy.name(), std::to_string(policy.rules()), std::to_string(policy.sandboxes()),
+                 policy.file() + ":" + std::to_string(policy.line())});
+    }
+    table.print();
+  }
+  for (const std::string& problem : status.problems()) {
+    std::printf("\nproblem: %s\n", problem.c_str());
+  }
+}
+
+}  // namespace
+
+void add_status_command(CLI::App& app, CliContext& context) {
+  auto* command = app.add_subcommand("status", "Is the gate up, what does it enforce, and what is wrong");
+  auto output = std::make_shared<std::string>("text");
+  command->add_option("-o,--output", *output, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
+  command->callback([&context, output] {
+    api::ControlRequest request;
+    request.mutable_status();
+    const auto reply = call_posternd(context.control_socket, request);
+    if (!reply) {
+      return print_error(context, reply.error());
+    }
+    *output == "json" ? print_json(reply->status()) : print_text(reply->status());
+    context.exit_status = reply->status().problems().empty() ? 0 : 3;
+  });
+  command->footer("Exit status: 0 when all is well, 3 when something needs attention, 1 when posternd cannot be asked.");
+}
+
+}  // namespace postern
