@@ -46,6 +46,7 @@ class Compiler {
     resolve_cidrs();
     make_groups();
     image_->names.freeze();
+    check_matches();
     fingerprint();
     return diagnostics_.failed() ? nullptr : image_;
   }
@@ -86,10 +87,41 @@ class Compiler {
       for (const Prefix& hole : cidr.except) {
         at_prefix_[hole];  // what holds inside the hole differs, so it needs an entry
       }
-      if (kind == RuleKind::kAllowCidr && cidr.prefix.bits > 0 && is_never_allowed(cidr.prefix.address) &&
-          !opens_never_listed(cidr.prefix)) {
-        diagnostics_.warn(cidr.origin.place, "", cidr.prefix.to_string() +
-                                                     " is wider than the never-allowed range it touches, so it does not open that range");
+      if (kind == RuleKind::kAllowCidr) {
+        warn_never_listed(cidr);
+      }
+    }
+  }
+
+  void warn_never_listed(const CidrRule& cidr) {
+    if (cidr.prefix.family_bits() == 0) {
+      return;  // "the whole internet" is understood not to mean it
+    }
+    for (const Prefix& entry : never_list()) {
+      if (cidr.prefix != entry && cidr.prefix.contains(entry)) {
+        diagnostics_.warn(cidr.origin.place, "",
+                          cidr.prefix.to_string() + " does not open " + entry.to_string() +
+                              " inside it, which is never allowed: give a rule of its own to what you need there");
+      }
+    }
+  }
+
+  /// A match carries at most NameMatch::kRulesMax rules; a name that more of them speak of would lose ports silently.
+  void check_matches() {
+    for (const Rule& rule : image_->rules) {
+      if (rule.kind != RuleKind::kAllowName && rule.kind != RuleKind::kLookupOnly) {
+        continue;
+      }
+      std::string sample;
+      for (const char c : rule.target) {
+        sample += c == '*' ? std::string("any-label") : std::string(1, c);
+      }
+      const auto name = DnsName::from_text(sample);
+      if (name && image_->names.match(name->wire()).more) {
+        diagnostics_.error(rule.origin.place, "",
+                           "more than " + std::to_string(NameMatch::kRulesMax) + " rules match " + rule.target +
+                               ": join those with the same name into one rule with all its ports");
+        return;
       }
     }
   }
@@ -177,9 +209,10 @@ class Compiler {
   void check_ranges(const Prefix& prefix, const CidrVerdict& verdict) {
     for (const PortSet* set : {&verdict.deny, &verdict.allow, &verdict.narrow, &verdict.inbound}) {
       if (set->ranges().size() > PortSet::kRangesMax) {
-        diagnostics_.error(policy_.place, "", "rules that cover " + prefix.to_string() + " open more than " +
-                                                  std::to_string(PortSet::kRangesMax) +
-                                                  " port ranges together: join neighbouring ports into ranges");
+        diagnostics_.error(policy_.place, "",
+                           "rules that cover " + prefix.to_string() + " open more than " +
+                               std::to_string(PortSet::kRangesMax) +
+                               " port ranges together: join neighbouring ports into ranges");
         return;
       }
     }

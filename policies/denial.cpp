@@ -30,12 +30,14 @@ NameAnswer answer_for(Wire wire, const NameMatch& match, const SearchList& searc
   if (match.matched()) {
     return NameAnswer::kAllow;
   }
-  if (match.ancestor || std::ranges::any_of(search, [&](const DnsName& suffix) { return equal_no_case(wire, suffix.wire()); })) {
+  if (match.ancestor ||
+      std::ranges::any_of(search, [&](const DnsName& suffix) { return equal_no_case(wire, suffix.wire()); })) {
     return NameAnswer::kNoData;
   }
   const bool root = wire.size() == 1;
   const bool single_label = !root && wire.size() == wire[0] + 2u;
-  if (single_label || std::ranges::any_of(search, [&](const DnsName& suffix) { return is_below(wire, suffix.wire()); })) {
+  if (single_label ||
+      std::ranges::any_of(search, [&](const DnsName& suffix) { return is_below(wire, suffix.wire()); })) {
     return NameAnswer::kNxDomain;
   }
   return NameAnswer::kNoData;

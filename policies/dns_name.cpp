@@ -54,7 +54,7 @@ Result<> check_label(std::string_view label, std::string_view text) {
       return fail("\"*\" must be a whole label, as in *.example.com or sts.*.amazonaws.com");
     }
     if (c == ' ' || c == '\t') {
-      return fail("it contains a space");
+      return fail("it contains a space (write each name as an item of its own)");
     }
     if (c == '/' || c == ':') {
       return fail("write the name alone, without scheme, port or path");
@@ -130,8 +130,7 @@ std::string text_of(Wire wire) {
   if (wire.empty() || name_length(wire) != wire.size()) {
     return "?";
   }
-  const std::unique_ptr<ldns_rdf, RdfDeleter> rdf(
-      ldns_rdf_new_frm_data(LDNS_RDF_TYPE_DNAME, wire.size(), wire.data()));
+  const std::unique_ptr<ldns_rdf, RdfDeleter> rdf(ldns_rdf_new_frm_data(LDNS_RDF_TYPE_DNAME, wire.size(), wire.data()));
   const std::unique_ptr<char, decltype(&free)> printed(rdf ? ldns_rdf2str(rdf.get()) : nullptr, &free);
   if (printed == nullptr) {
     return "?";

@@ -15,7 +15,7 @@
 
 namespace postern {
 
-inline constexpr std::size_t kNameMax = 255;   // wire bytes with the root label, RFC 1035 2.3.4
+inline constexpr std::size_t kNameMax = 255;  // wire bytes with the root label, RFC 1035 2.3.4
 inline constexpr std::size_t kLabelMax = 63;
 
 using Wire = std::span<const std::uint8_t>;
@@ -59,8 +59,8 @@ constexpr std::uint8_t lower(std::uint8_t byte) {
 
 /// Letters, digits, hyphen, underscore: the bytes that a wildcard may stand for.
 constexpr bool is_plain(std::uint8_t byte) {
-  return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
-         byte == '-' || byte == '_';
+  return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || byte == '-' ||
+         byte == '_';
 }
 
 }  // namespace postern

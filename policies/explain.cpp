@@ -22,11 +22,17 @@ bool on_port(const PortSet& ports, const Target& target) {
   return target.port == 0 ? !ports.empty() : ports.contains(target.protocol, target.port);
 }
 
-/// Rules of a kind that speak of the address, the longest prefix first.
+/// Without a port the question is whether anything is left that denials do not take away.
+bool is_denied(const CidrVerdict& cidr, const Target& target) {
+  return target.port == 0 ? !cidr.deny.empty() && (cidr.allow.empty() || cidr.deny.covers(cidr.allow))
+                          : on_port(cidr.deny, target);
+}
+
+/// Rules of a kind that speak of the address on the target's port, the longest prefix first.
 std::vector<const Rule*> rules_for(const PolicyImage& image, RuleKind kind, const Target& target) {
   std::vector<const Rule*> found;
   for (const Rule& rule : image.rules) {
-    if (rule.kind == kind && speaks_of(rule, *target.address)) {
+    if (rule.kind == kind && speaks_of(rule, *target.address) && on_port(rule.ports, target)) {
       found.push_back(&rule);
     }
   }
@@ -45,9 +51,10 @@ Explanation explain_name(const PolicyImage& image, const SearchList& search, con
   const std::string name = target.name.text();
   if (answer != NameAnswer::kAllow) {
     result.verdict = name + " is denied: no rule of policy " + image.name + " names it";
-    result.notes.push_back(answer == NameAnswer::kNxDomain
-                               ? "A lookup is answered NXDOMAIN, because it is a single label or lies under a search suffix."
-                               : "A lookup is answered with no data (NOERROR and an SOA).");
+    result.notes.push_back(
+        answer == NameAnswer::kNxDomain
+            ? "A lookup is answered NXDOMAIN, because it is a single label or lies under a search suffix."
+            : "A lookup is answered with no data (NOERROR and an SOA).");
     if (match.ancestor) {
       result.notes.push_back("A name below it is allowed; \"*.x\" does not include x itself.");
     }
@@ -65,7 +72,8 @@ Explanation explain_name(const PolicyImage& image, const SearchList& search, con
   } else if (result.allowed) {
     result.verdict = target.to_string() + " is allowed: it resolves, and its addresses open " + ports.to_string();
   } else {
-    result.verdict = target.to_string() + " is denied: the name resolves, but its addresses open only " + ports.to_string();
+    result.verdict =
+        target.to_string() + " is denied: the name resolves, but its addresses open only " + ports.to_string();
   }
   return result;
 }
@@ -76,10 +84,11 @@ Explanation explain_address(const PolicyImage& image, const Target& target) {
   const CidrVerdict* cidr = image.find_cidr(*target.address);
   if (is_never_allowed(*target.address) && (cidr == nullptr || !on_port(cidr->narrow, target))) {
     result.verdict = text + " is denied: the address is never allowed (loopback, link-local, multicast or metadata)";
-    result.notes.push_back("Only a CIDR rule that lies wholly inside such a range opens it, as 169.254.170.23/32 does.");
+    result.notes.push_back(
+        "Only a CIDR rule that lies wholly inside such a range opens it, as 169.254.170.23/32 does.");
     return result;
   }
-  if (cidr != nullptr && on_port(cidr->deny, target)) {
+  if (cidr != nullptr && is_denied(*cidr, target)) {
     result.verdict = text + " is denied by a CIDR rule";
     result.rules = rules_for(image, RuleKind::kDenyCidr, target);
     return result;
@@ -88,13 +97,17 @@ Explanation explain_address(const PolicyImage& image, const Target& target) {
     result.allowed = true;
     result.verdict = text + " is allowed by a CIDR rule";
     result.rules = rules_for(image, RuleKind::kAllowCidr, target);
-    std::erase_if(result.rules, [&](const Rule* rule) { return !on_port(rule->ports, target); });
+    if (!cidr->deny.empty() && target.port == 0) {
+      result.notes.push_back("Not on every port: " + cidr->deny.to_string() + " is denied there.");
+    }
     return result;
   }
   result.verdict = text + " is denied: no CIDR rule of policy " + image.name + " allows it";
   if (cidr != nullptr && !cidr->allow.empty()) {
     result.verdict = text + " is denied: CIDR rules open only " + cidr->allow.to_string() + " there";
-    result.rules = rules_for(image, RuleKind::kAllowCidr, target);
+    Target any_port = target;
+    any_port.port = 0;
+    result.rules = rules_for(image, RuleKind::kAllowCidr, any_port);
   }
   result.notes.push_back("It opens for a while when a lookup of an allowed name returns it.");
   return result;
@@ -108,7 +121,8 @@ Result<Target> Target::parse(std::string_view text) {
   if (const auto slash = rest.rfind('/'); slash != std::string_view::npos) {
     const std::string_view protocol = rest.substr(slash + 1);
     if (protocol != "tcp" && protocol != "udp") {
-      return Error(Errc::kInvalid, "\"" + printable(text) + "\": write a name or an address, with or without :PORT or :PORT/udp");
+      return Error(Errc::kInvalid,
+                   "\"" + printable(text) + "\": write a name or an address, with or without :PORT or :PORT/udp");
     }
     target.protocol = protocol == "udp" ? kProtocolUdp : kProtocolTcp;
     rest.remove_suffix(rest.size() - slash);
@@ -121,7 +135,8 @@ Result<Target> Target::parse(std::string_view text) {
   if (const auto colon = rest.rfind(':'); colon != std::string_view::npos) {
     PortSet port;
     const std::string_view digits = rest.substr(colon + 1);
-    if (!port.add(digits) || port.ranges().size() != 1 || port.ranges()[0].first != port.ranges()[0].last) {
+    if (digits == "echo" || !port.add(digits) || port.ranges().size() != 1 ||
+        port.ranges()[0].first != port.ranges()[0].last) {
       return Error(Errc::kInvalid, "\"" + printable(text) + "\" has no port from 1 to 65535");
     }
     target.port = port.ranges()[0].first;

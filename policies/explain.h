@@ -26,9 +26,9 @@ struct Target {
 
 struct Explanation {
   bool allowed = false;
-  std::string verdict;                  ///< One sentence.
-  std::vector<const Rule*> rules;       ///< That decide it, most specific first. They live in the image.
-  std::vector<std::string> notes;       ///< What else a reader wants to know; whole sentences.
+  std::string verdict;             ///< One sentence.
+  std::vector<const Rule*> rules;  ///< That decide it, most specific first. They live in the image.
+  std::vector<std::string> notes;  ///< What else a reader wants to know; whole sentences.
 };
 
 /// What the policy alone says. Grants that lookups earned are the kernel's to know, not this function's.

@@ -50,8 +50,8 @@ struct RuleGroup {
 struct CidrVerdict {
   PortSet deny;
   PortSet allow;
-  PortSet narrow;   ///< Of allow rules that may open a never-listed address.
-  PortSet inbound;  ///< Ports of the sandbox that this peer may connect to.
+  PortSet narrow;               ///< Of allow rules that may open a never-listed address.
+  PortSet inbound;              ///< Ports of the sandbox that this peer may connect to.
   std::uint32_t deny_rule = 0;  ///< Rule id of the most specific; 0: none.
   std::uint32_t allow_rule = 0;
   std::uint32_t inbound_rule = 0;

@@ -3,8 +3,6 @@
 
 namespace postern {
 
-std::string Origin::to_string() const {
-  return via.empty() ? place.to_string() : place.to_string() + " (" + via + ")";
-}
+std::string Origin::to_string() const { return via.empty() ? place.to_string() : place.to_string() + " (" + via + ")"; }
 
 }  // namespace postern

@@ -71,7 +71,8 @@ std::uint32_t NameMatcher::make_child(std::uint32_t parent, Wire label) {
     at = (at + 1) & (slots_.size() - 1);
   }
   const auto child = static_cast<std::uint32_t>(nodes_.size());
-  edges_.push_back({parent, child, hash, static_cast<std::uint32_t>(labels_.size()), static_cast<std::uint32_t>(label.size())});
+  edges_.push_back(
+      {parent, child, hash, static_cast<std::uint32_t>(labels_.size()), static_cast<std::uint32_t>(label.size())});
   slots_[at] = static_cast<std::uint32_t>(edges_.size());
   labels_.append(reinterpret_cast<const char*>(label.data()), label.size());
   nodes_.emplace_back();

@@ -23,7 +23,7 @@ struct NameMatch {
   std::array<std::uint32_t, kRulesMax> rules{};  ///< Indices given to add(), most specific first.
   std::uint8_t count = 0;
   bool more = false;      ///< Further rules match; they were left out.
-  bool ancestor = false;  ///< The name is a pattern's ancestor, or matched: NXDOMAIN would be a lie about it.
+  bool ancestor = false;  ///< If nothing matched: names below it may, and NXDOMAIN would deny them too.
 
   bool matched() const { return count != 0; }
 };
@@ -60,7 +60,7 @@ class NameMatcher {
   void visit(Walk& walk, std::uint32_t node, std::size_t labels_left) const;
 
   std::vector<Node> nodes_;
-  std::vector<Edge> edges_;         // as added
+  std::vector<Edge> edges_;           // as added
   std::vector<std::uint32_t> slots_;  // open addressing: index into edges_ + 1
   std::string labels_;
 };

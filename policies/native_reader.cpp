@@ -39,13 +39,17 @@ std::vector<CidrRule> read_cidrs(const YamlField& rule, const PortSet& ports) {
     }
     bool inside = false;
     for (CidrRule& cidr : rules) {
+      if (cidr.prefix == *hole) {
+        item.error(hole->to_string() + " is a whole cidr of this rule, which would open nothing: remove both");
+      }
       if (cidr.prefix.contains(*hole)) {
         cidr.except.push_back(*hole);
         inside = true;
       }
     }
     if (!inside) {
-      item.error(hole->to_string() + " lies in none of the cidrs of this rule: remove it, or add the cidr it is a hole in");
+      item.error(hole->to_string() +
+                 " lies in none of the cidrs of this rule: remove it, or add the cidr it is a hole in");
     }
   }
   return rules;
@@ -105,6 +109,20 @@ void read_inbound(const YamlField& rule, InboundRules& inbound) {
   std::ranges::move(read_cidrs(rule, read_ports(rule["ports"], PortSet::all())), std::back_inserter(inbound.cidrs));
 }
 
+/// A field whose other values belong to the format and are not enforced yet: refused, never ignored.
+void read_enforced(const YamlField& field, std::string_view enforced, std::initializer_list<std::string_view> later) {
+  if (!field.present()) {
+    return;
+  }
+  const std::string word = field.text();
+  if (std::ranges::find(later, word) != later.end()) {
+    field.error("\"" + word + "\" is not enforced by this version: write " + std::string(enforced) +
+                ", or remove the field");
+    return;
+  }
+  field.word_or(enforced, {enforced});
+}
+
 void read_dns(const YamlField& dns, Policy& policy) {
   dns.only({"allow", "types", "private", "grace_s", "denial", "text"});
   for (const YamlField& item : dns["allow"].items()) {
@@ -113,9 +131,9 @@ void read_dns(const YamlField& dns, Policy& policy) {
     }
   }
   if (dns["types"].present()) {
-    dns["types"].error("this version passes A, AAAA and CNAME only: remove the field");
+    dns["types"].error("is not enforced by this version, which passes A, AAAA and CNAME: remove the field");
   }
-  dns["denial"].word_or("nodata", {"nodata"});
+  read_enforced(dns["denial"], "nodata", {"nxdomain", "refused"});
   for (const YamlField& item : dns["private"].items()) {
     if (const auto prefix = read_prefix(item)) {
       policy.dns.private_allowed.push_back(*prefix);
@@ -123,7 +141,7 @@ void read_dns(const YamlField& dns, Policy& policy) {
   }
   policy.dns.grace_s = static_cast<int>(dns["grace_s"].number_or(120, 0, 86400));
   policy.dns.denial_text = dns["text"].text_or("");
-  const bool odd = std::ranges::any_of(policy.dns.denial_text, [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+  const bool odd = std::ranges::any_of(policy.dns.denial_text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
   if (policy.dns.denial_text.size() > kDenialTextMax || odd) {
     dns["text"].error("must be one line of at most " + std::to_string(kDenialTextMax) + " bytes");
   }
@@ -145,8 +163,8 @@ Policy read_policy(const YamlField& document, const TemplateSet& templates) {
   for (const auto& [key, value] : spec["selector"]["matchLabels"].entries()) {
     policy.labels[key] = value.text();
   }
-  spec["mode"].word_or("enforce", {"enforce"});
-  spec["onDeny"].word_or("drop", {"drop"});
+  read_enforced(spec["mode"], "enforce", {"audit"});
+  read_enforced(spec["onDeny"], "drop", {"reject"});
   for (const YamlField& rule : spec["allow"].items()) {
     read_allow(rule, templates, policy);
   }
@@ -167,7 +185,8 @@ Policy read_policy(const YamlField& document, const TemplateSet& templates) {
 
 bool expect_kind(const YamlField& document, std::string_view kind) {
   if (document.type() != YamlField::Type::kMap) {
-    document.error("not an object: begin with apiVersion: " + std::string(kApiVersion) + " and kind: " + std::string(kind));
+    document.error("not an object: begin with apiVersion: " + std::string(kApiVersion) +
+                   " and kind: " + std::string(kind));
     return false;
   }
   const std::string version = document["apiVersion"].text();
@@ -176,7 +195,7 @@ bool expect_kind(const YamlField& document, std::string_view kind) {
   }
   const std::string found = document["kind"].text();
   if (!found.empty() && found != kind) {
-    document["kind"].error("\"" + printable(found) + "\" does not belong here: write " + std::string(kind));
+    document["kind"].error("\"" + printable(found) + "\" does not belong into this file: write " + std::string(kind));
   }
   return version == kApiVersion && found == kind;
 }
@@ -186,10 +205,9 @@ std::string read_object_name(const YamlField& document) {
   metadata.only({"name", "namespace", "labels", "annotations"});
   const YamlField field = metadata["name"];
   const std::string name = field.text();
-  const bool ok = !name.empty() && name.size() <= 63 && name.front() != '-' && name.back() != '-' &&
-                  std::ranges::all_of(name, [](char c) {
-                    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-                  });
+  const bool ok =
+      !name.empty() && name.size() <= 63 && name.front() != '-' && name.back() != '-' &&
+      std::ranges::all_of(name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
   if (!ok && field.present()) {
     field.error("\"" + printable(name.substr(0, 80)) +
                 "\" is not an object name: use up to 63 lower-case letters, digits and hyphens");
@@ -216,7 +234,8 @@ PortSet read_ports(const YamlField& ports, const PortSet& otherwise) {
     ports.error("is an empty list, which would open nothing: give ports, or remove it for " + otherwise.to_string());
   }
   if (set.ranges().size() > PortSet::kRangesMax) {
-    ports.error("has more than " + std::to_string(PortSet::kRangesMax) + " ranges: join neighbouring ports into ranges");
+    ports.error("has more than " + std::to_string(PortSet::kRangesMax) +
+                " ranges: join neighbouring ports into ranges");
   }
   return set;
 }
@@ -228,7 +247,7 @@ std::optional<DnsName> read_pattern(const YamlField& field, std::string_view tex
     }
     return std::nullopt;
   }
-  if (Address::parse(text)) {
+  if (Prefix::parse(text)) {
     field.error("\"" + printable(text) + "\" is an address: write it under cidrs");
     return std::nullopt;
   }
@@ -238,18 +257,24 @@ std::optional<DnsName> read_pattern(const YamlField& field, std::string_view tex
     return std::nullopt;
   }
   const std::string plain = pattern->text();
-  const bool leading = plain.starts_with("*");
   const auto stars = static_cast<std::size_t>(std::ranges::count(plain, '*'));
-  if (plain == "*" || (leading && pattern->label_count() < 3)) {
-    field.error("\"" + printable(text) + "\" would allow a whole top-level domain: name the domain, as in *.example.com");
+  const std::size_t last_star = plain.rfind('*');
+  const std::string_view tail = last_star == std::string::npos ? plain : std::string_view(plain).substr(last_star + 1);
+  if (stars != 0 && std::ranges::count(tail, '.') < 2) {
+    // Whoever registers a name below the top level could be reached.
+    field.error("\"" + printable(text) +
+                "\" would open names of a whole top-level domain: put two labels or more behind the last \"*\", as in "
+                "*.example.com");
     return std::nullopt;
   }
-  if (stars - (leading ? 1 : 0) > kInnerStarsMax) {
-    field.error("\"" + printable(text) + "\" has more than " + std::to_string(kInnerStarsMax) + " inner \"*\" labels");
+  if (stars - (plain.starts_with("*") ? 1 : 0) > kInnerStarsMax) {
+    field.error("\"" + printable(text) + "\" has more than " + std::to_string(kInnerStarsMax) +
+                " inner \"*\" labels: name the zone behind them, as in *.example.com");
     return std::nullopt;
   }
-  if (plain.ends_with("*")) {
-    field.error("\"" + printable(text) + "\" ends in \"*\": the last label must be a word");
+  if (std::ranges::all_of(plain.substr(plain.rfind('.') + 1), [](char c) { return c >= '0' && c <= '9'; })) {
+    field.error("\"" + printable(text) +
+                "\" is not a host name: its last label is a number (an address goes under cidrs, a port under ports)");
     return std::nullopt;
   }
   return *pattern;

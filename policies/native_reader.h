@@ -30,7 +30,7 @@ bool expect_kind(const YamlField& document, std::string_view kind);
 /// metadata.name: a DNS label as Kubernetes wants it (RFC 1123), so that it is safe in a path and a log.
 std::string read_object_name(const YamlField& document);
 PortSet read_ports(const YamlField& ports, const PortSet& otherwise);
-/// A name or pattern of the native dialect: at least two labels behind a leading "*".
+/// A name or pattern of the native dialect: at least two labels behind the last "*".
 /// Reported, and empty, if it is not one.
 std::optional<DnsName> read_pattern(const YamlField& field, std::string_view text);
 

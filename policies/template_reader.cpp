@@ -82,7 +82,14 @@ AllowlistTemplate read_template(const YamlField& document) {
   object.purpose = spec["purpose"].text();
   for (const YamlField& item : spec["parameters"].items()) {
     item.only({"name", "purpose", "default"});
-    object.parameters.push_back({item["name"].text(), item["purpose"].text(), item["default"].text()});
+    TemplateParameter parameter{item["name"].text(), item["purpose"].text(), item["default"].text()};
+    if (std::ranges::find(object.parameters, parameter.name, &TemplateParameter::name) != object.parameters.end()) {
+      item["name"].error("parameter \"" + printable(parameter.name) + "\" is there twice: remove one");
+    }
+    object.parameters.push_back(std::move(parameter));
+  }
+  if (!spec["allow"].present()) {
+    spec["allow"].error("is missing: a template lists what it opens");
   }
   for (const YamlField& rule : spec["allow"].items()) {
     object.entries.push_back(read_entry(rule, fallbacks(object)));
@@ -115,7 +122,12 @@ Selection read_selection(const YamlField& reference, const AllowlistTemplate& ob
   for (const TemplateEntry& entry : object.entries) {
     known.insert(entry.group);
   }
-  for (const YamlField& item : reference["groups"].items()) {
+  const YamlField groups = reference["groups"];
+  const auto items = groups.items();
+  if (groups.type() != YamlField::Type::kMissing && items.empty()) {
+    groups.error("names none: name groups (" + join(known) + "), or remove the field for all of them");
+  }
+  for (const YamlField& item : items) {
     const std::string group = item.text();
     if (!known.contains(group)) {
       item.error("template " + object.name + " has no group \"" + printable(group) + "\": it has " + join(known));
@@ -128,13 +140,15 @@ Selection read_selection(const YamlField& reference, const AllowlistTemplate& ob
       for (const TemplateParameter& parameter : object.parameters) {
         parameters.push_back(parameter.name);
       }
-      value.error("template " + object.name + " has no parameter \"" + printable(name) + "\": it has " + join(parameters));
+      value.error("template " + object.name + " has no parameter \"" + printable(name) + "\": it has " +
+                  join(parameters));
       continue;
     }
     const std::string text = value.text();
     const auto label = DnsName::from_text(text.empty() ? "?" : text);
     if (!text.empty() && (!label || label->label_count() != 1)) {
-      value.error("\"" + printable(text) + "\" is not one label of a name");
+      value.error("\"" + printable(text) +
+                  "\" is not one label of a name: write a word of letters, digits and hyphens, or \"*\" for any");
       continue;
     }
     selection.values[name] = text;
@@ -144,7 +158,9 @@ Selection read_selection(const YamlField& reference, const AllowlistTemplate& ob
 
 }  // namespace
 
-std::vector<AllowlistTemplate> read_templates(std::string_view text, const std::string& file, Diagnostics& diagnostics) {
+std::vector<AllowlistTemplate> read_templates(std::string_view text,
+                                              const std::string& file,
+                                              Diagnostics& diagnostics) {
   std::vector<AllowlistTemplate> templates;
   for (const YamlField& document : YamlField::parse(text, file, diagnostics)) {
     if (expect_kind(document, "AllowlistTemplate")) {
@@ -155,8 +171,7 @@ std::vector<AllowlistTemplate> read_templates(std::string_view text, const std::
 }
 
 void use_template(const YamlField& reference, const TemplateSet& templates, Policy& policy) {
-  const std::string name =
-      reference.type() == YamlField::Type::kMap ? reference["name"].text() : reference.text();
+  const std::string name = reference.type() == YamlField::Type::kMap ? reference["name"].text() : reference.text();
   if (name.empty()) {
     return;
   }

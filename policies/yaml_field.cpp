@@ -13,12 +13,19 @@
 namespace postern {
 namespace {
 
+struct Entry {
+  std::string key;
+  std::size_t value = 0;
+  int line = 0;  // of the key
+  int column = 0;
+};
+
 struct Node {
   YamlField::Type type = YamlField::Type::kNull;
   int line = 0;
   int column = 0;
   std::string scalar;
-  std::vector<std::pair<std::string, std::size_t>> map;
+  std::vector<Entry> map;
   std::vector<std::size_t> list;
 };
 
@@ -39,22 +46,31 @@ class Builder final : public YAML::EventHandler {
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
     throw Refused{mark, "aliases (*name) are not accepted: write the value out"};
   }
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& value) override {
+  void OnScalar(const YAML::Mark& mark,
+                const std::string& tag,
+                YAML::anchor_t anchor,
+                const std::string& value) override {
+    refuse_tag(mark, tag);
     if (!open_.empty() && nodes_[open_.back()].type == YamlField::Type::kMap && !key_pending_) {
       take_key(mark, value);
       return;
     }
     const std::size_t node = add(mark, anchor, YamlField::Type::kScalar);
     nodes_[node].scalar = value;
-    if (tag.size() > 1) {
-      throw Refused{mark, "tags (" + printable(tag) + ") are not accepted"};
-    }
   }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnSequenceStart(const YAML::Mark& mark,
+                       const std::string& tag,
+                       YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    refuse_tag(mark, tag);
     open(add(mark, anchor, YamlField::Type::kList), mark);
   }
   void OnSequenceEnd() override { open_.pop_back(); }
-  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnMapStart(const YAML::Mark& mark,
+                  const std::string& tag,
+                  YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    refuse_tag(mark, tag);
     open(add(mark, anchor, YamlField::Type::kMap), mark);
   }
   void OnMapEnd() override { open_.pop_back(); }
@@ -63,15 +79,22 @@ class Builder final : public YAML::EventHandler {
   }
 
  private:
+  /// yaml-cpp says "?" of a plain value and "!" of a quoted one.
+  static void refuse_tag(const YAML::Mark& mark, const std::string& tag) {
+    if (tag.size() > 1) {
+      throw Refused{mark, "tags (" + printable(tag) + ") are not accepted: remove it"};
+    }
+  }
+
   void take_key(const YAML::Mark& mark, const std::string& value) {
     auto& map = nodes_[open_.back()].map;
     if (value == "<<") {
       throw Refused{mark, "merge keys (<<) are not accepted: write the fields out"};
     }
-    if (std::ranges::any_of(map, [&](const auto& entry) { return entry.first == value; })) {
+    if (std::ranges::any_of(map, [&](const Entry& entry) { return entry.key == value; })) {
       throw Refused{mark, "key \"" + printable(value) + "\" is there twice: remove one"};
     }
-    key_ = value;
+    key_ = {value, 0, mark.line + 1, mark.column + 1};
     key_pending_ = true;
   }
 
@@ -99,7 +122,8 @@ class Builder final : public YAML::EventHandler {
       if (parent.type == YamlField::Type::kList) {
         parent.list.push_back(node);
       } else if (key_pending_) {
-        parent.map.emplace_back(std::move(key_), node);
+        key_.value = node;
+        parent.map.push_back(std::move(key_));
         key_pending_ = false;
       } else {
         throw Refused{mark, "a key must be a word"};
@@ -110,7 +134,7 @@ class Builder final : public YAML::EventHandler {
 
   std::vector<Node> nodes_;
   std::vector<std::size_t> open_;
-  std::string key_;
+  Entry key_;
   bool key_pending_ = false;
 };
 
@@ -139,8 +163,8 @@ std::string join(std::initializer_list<std::string_view> words) {
 
 /// What to write instead of an unknown word: the nearest known one, or all of them.
 std::string suggestion(std::string_view unknown, std::initializer_list<std::string_view> known) {
-  const auto nearest = std::ranges::min_element(
-      known, {}, [&](std::string_view word) { return edit_distance(unknown, word); });
+  const auto nearest =
+      std::ranges::min_element(known, {}, [&](std::string_view word) { return edit_distance(unknown, word); });
   if (nearest != known.end() && edit_distance(unknown, *nearest) <= 2) {
     return "did you mean \"" + std::string(*nearest) + "\"?";
   }
@@ -215,25 +239,26 @@ std::vector<YamlField> YamlField::parse(std::string_view text, const std::string
   return documents;
 }
 
-YamlField::Type YamlField::type() const {
-  return node_ == kMissing ? Type::kMissing : document_->nodes[node_].type;
-}
+YamlField::Type YamlField::type() const { return node_ == kMissing ? Type::kMissing : document_->nodes[node_].type; }
 
 Place YamlField::place() const {
   const std::size_t node = node_ == kMissing ? parent_ : node_;
   return {document_->file, document_->nodes[node].line, document_->nodes[node].column};
 }
 
-void YamlField::error(std::string message) const {
-  document_->diagnostics->error(place(), path_, std::move(message));
-}
+void YamlField::error(std::string message) const { document_->diagnostics->error(place(), path_, std::move(message)); }
 
 void YamlField::warn(std::string message) const { document_->diagnostics->warn(place(), path_, std::move(message)); }
 
 void YamlField::only(std::initializer_list<std::string_view> known) const {
-  for (const auto& [key, value] : entries()) {
-    if (std::ranges::find(known, key) == known.end()) {
-      value.error("unknown field \"" + printable(key) + "\": " + suggestion(key, known));
+  if (type() != Type::kMap) {
+    entries();  // reports a wrong type
+    return;
+  }
+  for (const Entry& entry : document_->nodes[node_].map) {
+    if (std::ranges::find(known, entry.key) == known.end()) {
+      document_->diagnostics->error({document_->file, entry.line, entry.column}, path_,
+                                    "unknown field \"" + printable(entry.key) + "\": " + suggestion(entry.key, known));
     }
   }
 }
@@ -241,9 +266,9 @@ void YamlField::only(std::initializer_list<std::string_view> known) const {
 YamlField YamlField::operator[](std::string_view key) const {
   const std::string path = path_.empty() ? std::string(key) : path_ + "." + std::string(key);
   if (type() == Type::kMap) {
-    for (const auto& [name, node] : document_->nodes[node_].map) {
-      if (name == key) {
-        return child(node, path);
+    for (const Entry& entry : document_->nodes[node_].map) {
+      if (entry.key == key) {
+        return child(entry.value, path);
       }
     }
     // A missing field's place is that of the map it is missing from.
@@ -280,8 +305,9 @@ std::vector<std::pair<std::string, YamlField>> YamlField::entries() const {
     error(std::string("expected a map of fields, found ") + name_of(type()));
     return fields;
   }
-  for (const auto& [key, node] : document_->nodes[node_].map) {
-    fields.emplace_back(key, child(node, path_.empty() ? key : path_ + "." + key));
+  for (const Entry& entry : document_->nodes[node_].map) {
+    fields.emplace_back(entry.key,
+                        child(entry.value, path_.empty() ? printable(entry.key) : path_ + "." + printable(entry.key)));
   }
   return fields;
 }
@@ -294,9 +320,7 @@ std::string YamlField::text() const {
   return {};
 }
 
-std::string YamlField::text_or(std::string_view otherwise) const {
-  return present() ? text() : std::string(otherwise);
-}
+std::string YamlField::text_or(std::string_view otherwise) const { return present() ? text() : std::string(otherwise); }
 
 std::int64_t YamlField::number_or(std::int64_t otherwise, std::int64_t min, std::int64_t max) const {
   if (!present()) {

@@ -40,8 +40,8 @@ class YamlField {
   /// Reports every key of this map that is not in `known`, suggesting the nearest. Wrong type: reported too.
   void only(std::initializer_list<std::string_view> known) const;
   YamlField operator[](std::string_view key) const;
-  std::vector<YamlField> items() const;                                  ///< Of a list; else reports and gives none.
-  std::vector<std::pair<std::string, YamlField>> entries() const;        ///< Of a map; else reports and gives none.
+  std::vector<YamlField> items() const;                            ///< Of a list; else reports and gives none.
+  std::vector<std::pair<std::string, YamlField>> entries() const;  ///< Of a map; else reports and gives none.
 
   /// The scalar's text. Wrong type: reported, and empty.
   std::string text() const;
