@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What postern-dns gives up: privileges, files, and every system call that it does not use.
+// What postern-dns gives up after its privileges: files, and every system call that it does not use.
 //
 // The filters name what is allowed; anything else kills the process, and the keeper says so. Calls
 // that take a path fail or kill; none works. bpf(2) is reduced to the four commands on map elements, so that the
 // descriptors a worker was given are all it can touch.
 #pragma once
 
-#include <sys/types.h>
-
 #include "base/result.h"
 
 namespace postern {
-
-/// Becomes `uid` and gid `gid` (if this is root), without groups, capabilities or a way back.
-/// @return denied if something is left.
-Result<> drop_privileges(uid_t uid, gid_t gid);
 
 /// The keeper's filter: sockets it holds, messages, fork.
 Result<> confine_keeper();

@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "base/log.h"
+#include "base/privileges.h"
 #include "dnsproxy/confine.h"
 #include "dnsproxy/keeper.h"
 
