@@ -64,7 +64,9 @@ void read_names(const YamlField& rule, const PortSet& ports, Policy& policy) {
 }
 
 void read_allow(const YamlField& rule, const TemplateSet& templates, Policy& policy) {
-  rule.only({"templates", "names", "cidrs", "except", "ports"});
+  if (!rule.only({"templates", "names", "cidrs", "except", "ports"})) {
+    return;
+  }
   const bool has_templates = rule["templates"].present();
   const bool has_targets = rule["names"].present() || rule["cidrs"].present();
   if (!has_templates && !has_targets) {
@@ -85,7 +87,9 @@ void read_allow(const YamlField& rule, const TemplateSet& templates, Policy& pol
 }
 
 void read_deny(const YamlField& rule, Policy& policy) {
-  rule.only({"cidrs", "ports"});
+  if (!rule.only({"cidrs", "ports"})) {
+    return;
+  }
   if (!rule["cidrs"].present()) {
     rule.error("says nothing to deny: give cidrs (a name is denied by not allowing it)");
   }
@@ -93,7 +97,9 @@ void read_deny(const YamlField& rule, Policy& policy) {
 }
 
 void read_inbound(const YamlField& rule, InboundRules& inbound) {
-  rule.only({"from", "cidrs", "ports"});
+  if (!rule.only({"from", "cidrs", "ports"})) {
+    return;
+  }
   if (rule["from"].present() == rule["cidrs"].present()) {
     rule.error("give either from: pods, from: link, or cidrs");
     return;

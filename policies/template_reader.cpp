@@ -44,8 +44,10 @@ Values fallbacks(const AllowlistTemplate& object) {
 }
 
 TemplateEntry read_entry(const YamlField& rule, const Values& values) {
-  rule.only({"group", "purpose", "names", "cidrs", "ports"});
   TemplateEntry entry;
+  if (!rule.only({"group", "purpose", "names", "cidrs", "ports"})) {
+    return entry;
+  }
   entry.group = rule["group"].text();
   entry.purpose = rule["purpose"].text();
   entry.ports = read_ports(rule["ports"], PortSet::https());
@@ -81,7 +83,9 @@ AllowlistTemplate read_template(const YamlField& document) {
   spec.only({"purpose", "parameters", "allow"});
   object.purpose = spec["purpose"].text();
   for (const YamlField& item : spec["parameters"].items()) {
-    item.only({"name", "purpose", "default"});
+    if (!item.only({"name", "purpose", "default"})) {
+      continue;
+    }
     TemplateParameter parameter{item["name"].text(), item["purpose"].text(), item["default"].text()};
     if (std::ranges::find(object.parameters, parameter.name, &TemplateParameter::name) != object.parameters.end()) {
       item["name"].error("parameter \"" + printable(parameter.name) + "\" is there twice: remove one");

@@ -250,10 +250,10 @@ void YamlField::error(std::string message) const { document_->diagnostics->error
 
 void YamlField::warn(std::string message) const { document_->diagnostics->warn(place(), path_, std::move(message)); }
 
-void YamlField::only(std::initializer_list<std::string_view> known) const {
+bool YamlField::only(std::initializer_list<std::string_view> known) const {
   if (type() != Type::kMap) {
     entries();  // reports a wrong type
-    return;
+    return !present();
   }
   for (const Entry& entry : document_->nodes[node_].map) {
     if (std::ranges::find(known, entry.key) == known.end()) {
@@ -261,6 +261,7 @@ void YamlField::only(std::initializer_list<std::string_view> known) const {
                                     "unknown field \"" + printable(entry.key) + "\": " + suggestion(entry.key, known));
     }
   }
+  return true;
 }
 
 YamlField YamlField::operator[](std::string_view key) const {

@@ -37,8 +37,9 @@ class YamlField {
   void error(std::string message) const;
   void warn(std::string message) const;
 
-  /// Reports every key of this map that is not in `known`, suggesting the nearest. Wrong type: reported too.
-  void only(std::initializer_list<std::string_view> known) const;
+  /// Reports every key of this map that is not in `known`, suggesting the nearest.
+  /// @return false if this is something other than a map, which is reported too: nothing in it can be read then.
+  bool only(std::initializer_list<std::string_view> known) const;
   YamlField operator[](std::string_view key) const;
   std::vector<YamlField> items() const;                            ///< Of a list; else reports and gives none.
   std::vector<std::pair<std::string, YamlField>> entries() const;  ///< Of a map; else reports and gives none.

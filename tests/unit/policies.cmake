@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The unit tests of policies/, allowlists/ and examples/; included by CMakeLists.txt.
+list(APPEND UNIT_TEST_SOURCES
+  ${CMAKE_CURRENT_LIST_DIR}/policies_compiler.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/policies_denial.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/policies_explain.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/policies_matcher.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/policies_names.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/policies_never_list.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/policies_ports.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/policies_reader.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/policies_set.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/policies_shipped.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/policies_templates.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/policies_yaml.cpp)
+set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/policies_shipped.cpp
+  PROPERTIES COMPILE_DEFINITIONS "POSTERN_SOURCE_DIR=\"${CMAKE_SOURCE_DIR}\"")
+list(APPEND UNIT_TEST_LIBS postern_policies PkgConfig::LDNS)

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The data this project ships: the allowlists and the examples are right, and open what they say.
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "policies_texts.h"
+
+namespace postern {
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kRoot = POSTERN_SOURCE_DIR;
+
+std::string read(const fs::path& path) {
+  std::ifstream file(path);
+  REQUIRE(file);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+std::vector<fs::path> yaml_files(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() == ".yaml") {
+      files.push_back(entry.path());
+    }
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+TemplateSet shipped() {
+  Diagnostics diagnostics;
+  TemplateSet templates;
+  for (const fs::path& file : yaml_files(kRoot / "allowlists")) {
+    add_templates(read(file), file.filename().string(), templates, diagnostics);
+  }
+  INFO((diagnostics.failed() ? diagnostics.to_error().message() : ""));
+  REQUIRE_FALSE(diagnostics.failed());
+  return templates;
+}
+
+TEST_CASE("shipped: the four allowlists, each file named as its template", "[policies]") {
+  const TemplateSet templates = shipped();
+  for (const char* known : {"aws-services", "dev-tools", "llm-apis", "package-registries"}) {
+    REQUIRE(templates.contains(known));
+    CHECK(templates.at(known).place.file == std::string(known) + ".yaml");
+  }
+}
+
+TEST_CASE("shipped: each name stands in one group, on 443/tcp, with a comment on its line", "[policies]") {
+  for (const auto& [key, object] : shipped()) {
+    std::vector<std::string> lines;
+    std::stringstream text(read(kRoot / "allowlists" / (key + ".yaml")));
+    for (std::string line; std::getline(text, line);) {
+      lines.push_back(line);
+    }
+    std::vector<std::string> seen;
+    for (const TemplateEntry& entry : object.entries) {
+      INFO(key << " group " << entry.group);
+      CHECK(entry.ports == PortSet::https());
+      CHECK_FALSE(entry.purpose.empty());
+      for (const auto& [pattern, place] : entry.names) {
+        INFO(pattern);
+        CHECK(std::ranges::find(seen, pattern) == seen.end());
+        seen.push_back(pattern);
+        CHECK(lines.at(static_cast<std::size_t>(place.line - 1)).find(" # ") != std::string::npos);
+      }
+    }
+  }
+}
+
+TEST_CASE("shipped: names that a first sketch of such a list forgets", "[policies]") {
+  const auto image = image_of(
+      "  allow:\n  - templates: [aws-services, llm-apis, package-registries, {name: dev-tools, params: {region: "
+      "us-west-2}}]\n",
+      shipped());
+  const auto [host, open] = GENERATE(table<std::string, bool>({
+      {"sts.amazonaws.com", true},  // global STS
+      {"sts.eu-central-1.amazonaws.com", true},
+      {"bedrock-runtime.us-east-1.amazonaws.com", true},
+      {"bucket.s3.us-east-1.amazonaws.com", true},
+      {"my.dotted.bucket.s3.us-east-1.amazonaws.com", true},
+      {"bucket.s3.amazonaws.com", true},
+      {"111122223333.ddb.us-east-1.amazonaws.com", true},
+      {"111122223333.dkr.ecr.us-west-2.amazonaws.com", true},
+      {"prod-us-west-2-starport-layer-bucket.s3.us-west-2.amazonaws.com", true},  // ECR layers
+      {"111122223333.dkr.ecr.eu-west-1.amazonaws.com", false},
+      {"api.anthropic.com", true},
+      {"api.openai.com", true},
+      {"release-assets.githubusercontent.com", true},  // redirected downloads
+      {"objects.githubusercontent.com", true},
+      {"codeload.github.com", true},
+      {"production.cloudflare.docker.com", true},
+      {"auth.docker.io", true},
+      {"pypi.org", true},
+      {"files.pythonhosted.org", true},
+      {"proxy.golang.org", true},
+      {"sum.golang.org", true},  // checksums
+      {"index.crates.io", true},
+      {"static.crates.io", true},
+      {"index.rubygems.org", true},
+      {"cdn-lfs.hf.co", true},
+      {"cas-server.xethub.hf.co", true},
+      {"ec2.us-east-1.amazonaws.com", false},
+      {"amazonaws.com", false},
+      {"gist.github.com", false},
+      {"notpypi.org", false},
+      {"pypi.org.evil.example", false},
+      {"storage.googleapis.com", false},
+      {"example.com", false},
+  }));
+  INFO(host);
+  CHECK(image->ports_of(name(host).wire()).contains(kProtocolTcp, 443) == open);
+}
+
+TEST_CASE("shipped: a group with a region opens that region only", "[policies]") {
+  const auto image =
+      image_of("  allow:\n  - templates: [{name: aws-services, groups: [bedrock, sts], params: {region: us-west-2}}]\n",
+               shipped());
+  CHECK_FALSE(image->ports_of(name("bedrock-runtime.us-west-2.amazonaws.com").wire()).empty());
+  CHECK_FALSE(image->ports_of(name("sts.amazonaws.com").wire()).empty());
+  CHECK(image->ports_of(name("bedrock-runtime.us-east-1.amazonaws.com").wire()).empty());
+  CHECK(image->ports_of(name("s3.us-west-2.amazonaws.com").wire()).empty());
+}
+
+TEST_CASE("shipped: every example policy compiles without a warning", "[policies]") {
+  const auto files = yaml_files(kRoot / "examples");
+  CHECK_FALSE(files.empty());
+  const TemplateSet templates = shipped();
+  for (const fs::path& file : files) {
+    Diagnostics diagnostics;
+    PolicySet set;
+    add_policies(read(file), file.filename().string(), templates, set, diagnostics);
+    INFO((diagnostics.failed() ? diagnostics.to_error().message() : ""));
+    CHECK_FALSE(diagnostics.failed());
+    CHECK(diagnostics.warnings().empty());
+    CHECK_FALSE(set.policies.empty());
+  }
+}
+
+TEST_CASE("shipped: the reference agent reaches what its five steps need, and no more", "[policies]") {
+  Diagnostics diagnostics;
+  PolicySet set;
+  add_policies(read(kRoot / "examples" / "reference-agent.yaml"), "reference-agent.yaml", shipped(), set, diagnostics);
+  REQUIRE_FALSE(diagnostics.failed());
+  const PolicyImage& image = *set.policies.at("reference-agent").image;
+  for (const char* open : {"pypi.org", "files.pythonhosted.org", "api.anthropic.com", "api.example.com"}) {
+    CHECK(image.ports_of(name(open).wire()).contains(kProtocolTcp, 443));
+  }
+  CHECK_FALSE(image.names.match(name("blocked-example.example.com").wire()).matched());
+  CHECK((image.find_cidr(address("8.8.8.8")) == nullptr || image.find_cidr(address("8.8.8.8"))->allow.empty()));
+  CHECK(image.find_cidr(address("169.254.170.23"))->narrow.contains(kProtocolTcp, 80));
+}
+
+}  // namespace
+}  // namespace postern
