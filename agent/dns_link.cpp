@@ -23,12 +23,26 @@ DnsLink::DnsLink(EventLoop& loop, std::string socket_path, OnSteering on_steerin
 
 DnsLink::~DnsLink() {
   loop_.cancel(reconnect_timer_);
+  loop_.cancel(begin_timer_);
   for (auto& [key, sync] : syncs_) {
     loop_.cancel(sync.timer);
   }
 }
 
-void DnsLink::start() { connect(); }
+void DnsLink::start(std::uint64_t wait_ms, std::function<void()> ready_or_not) {
+  ready_or_not_ = std::move(ready_or_not);
+  begin_timer_ = loop_.after_ms(wait_ms, [this] { begin(); });
+  connect();
+}
+
+/// What the caller puts in ready_or_not_ goes out as one batch: from what they decided by before to
+/// what they decide by now there is no moment at which workers know nothing.
+void DnsLink::begin() {
+  if (ready_or_not_) {
+    loop_.cancel(begin_timer_);
+    std::exchange(ready_or_not_, nullptr)();
+  }
+}
 
 void DnsLink::reconnect_later() {
   reconnect_timer_ = loop_.after_ms(kReconnectMs, [this] { connect(); });
@@ -46,6 +60,7 @@ void DnsLink::connect() {
         spdlog::warn("postern-dns is gone; waiting for it on {}", socket_path_);
         channel_.reset();
         steered_ = false;
+        told_ = false;
         finish_all_syncs();
         reconnect_later();
       });
@@ -94,15 +109,21 @@ void DnsLink::on_steering(Message message) {
   if (another) {
     on_steering_(steering_);
   }
+  begin();
   tell_everything();
 }
 
 void DnsLink::tell_everything() {
+  told_ = true;
   send(FeedOp::kBegin, FeedKind::kSettings, 0);
   for (const auto& [key, entry] : entries_) {
     send(FeedOp::kPut, key.first, key.second, entry.body, entry.fds);
   }
   send(FeedOp::kEnd, FeedKind::kSettings, 0);
+  for (auto& [key, sync] : syncs_) {
+    loop_.cancel(sync.timer);
+    send_sync(sync);
+  }
 }
 
 void DnsLink::put(FeedKind kind, std::uint64_t key, std::string body, const std::vector<int>& fds) {
@@ -121,8 +142,8 @@ void DnsLink::erase(FeedKind kind, std::uint64_t key) {
 }
 
 void DnsLink::send(FeedOp op, FeedKind kind, std::uint64_t key, std::string_view body, const std::vector<Fd>& fds) {
-  if (!ready()) {
-    return;
+  if (!told_) {
+    return;  // it will be in what is told first
   }
   const bool one = kind == FeedKind::kSandbox;
   const std::uint32_t worker = one ? worker_of(static_cast<std::uint32_t>(key), steering_.workers) : kAllWorkers;
@@ -142,7 +163,9 @@ void DnsLink::sync(OnSynced done) {
   for (std::uint32_t worker = 0; worker < steering_.workers; ++worker) {
     sync.missing.insert(worker);
   }
-  send_sync(sync);
+  if (told_) {
+    send_sync(sync);
+  }
 }
 
 void DnsLink::send_sync(Sync& sync) {

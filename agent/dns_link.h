@@ -35,8 +35,9 @@ class DnsLink {
   DnsLink(EventLoop& loop, std::string socket_path, OnSteering on_steering);
   ~DnsLink();
 
-  /// Connects now, and again whenever the connection is gone.
-  void start();
+  /// Connects now, and again whenever the connection is gone. Calls `ready_or_not` once: when
+  /// postern-dns has answered, or after wait_ms without it. Workers are told nothing before that.
+  void start(std::uint64_t wait_ms, std::function<void()> ready_or_not);
 
   /// Tells all workers, or for a sandbox the one that owns it, and remembers it.
   void put(FeedKind kind, std::uint64_t key, std::string body, const std::vector<int>& fds = {});
@@ -67,6 +68,7 @@ class DnsLink {
 
   void connect();
   void reconnect_later();
+  void begin();
   void on_message(Message message);
   void on_steering(Message message);
   void on_ack(const FeedAck& ack);
@@ -82,6 +84,9 @@ class DnsLink {
   std::unique_ptr<Channel> channel_;
   EventLoop::TimerId reconnect_timer_ = 0;
   bool steered_ = false;
+  bool told_ = false;  // all that there is; from then on changes are told as they come
+  std::function<void()> ready_or_not_;  // until it was called
+  EventLoop::TimerId begin_timer_ = 0;
   Steering steering_;
   std::vector<Fd> sockets_;
   std::map<std::pair<FeedKind, std::uint64_t>, Entry> entries_;

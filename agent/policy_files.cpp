@@ -3,30 +3,28 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 
 #include "agent/config.h"
-#include "policies/native_reader.h"
-#include "policies/template_reader.h"
 
 namespace postern {
 namespace {
 
 namespace fs = std::filesystem;
+using EachFile = std::function<void(const std::string& text, const std::string& file)>;
 
 /// The YAML files of a folder, sorted, so that the same folder always gives the same result.
 Result<std::vector<std::string>> yaml_files(const std::string& folder) {
   std::error_code failed;
   fs::directory_iterator entries(folder, failed);
-  if (failed) {
-    return Error::from_errno("cannot read the folder " + folder, failed.value());
-  }
   std::vector<std::string> files;
-  for (; entries != fs::directory_iterator(); entries.increment(failed)) {
+  while (!failed && entries != fs::directory_iterator()) {
     const std::string name = entries->path().filename().string();
     // An editor's half-written file begins with a dot.
     if (!name.starts_with('.') && (name.ends_with(".yaml") || name.ends_with(".yml"))) {
       files.push_back(entries->path().string());
     }
+    entries.increment(failed);
   }
   if (failed) {
     return Error::from_errno("cannot read the folder " + folder, failed.value());
@@ -35,64 +33,37 @@ Result<std::vector<std::string>> yaml_files(const std::string& folder) {
   return files;
 }
 
-Result<TemplateSet> load_templates(const std::string& folder, Diagnostics& diagnostics) {
+Result<> for_each_file(const std::string& folder, const EachFile& each) {
   auto files = yaml_files(folder);
   if (!files) {
-    if (files.error().code() == Errc::kNotFound) {
-      return TemplateSet();  // a policy that uses one says that it does not exist
-    }
     return std::move(files).error();
   }
-  TemplateSet templates;
   for (const std::string& file : *files) {
     auto text = read_file(file);
     if (!text) {
       return std::move(text).error();
     }
-    for (AllowlistTemplate& read : read_templates(*text, file, diagnostics)) {
-      const auto [at, added] = templates.try_emplace(read.name, read);
-      if (!added) {
-        diagnostics.error(read.place, "metadata.name",
-                          "template " + read.name + " exists already, at " + at->second.place.to_string());
-      }
-    }
+    each(*text, file);
   }
-  return templates;
+  return {};
 }
 
 }  // namespace
 
 Result<PolicySet> load_policies(const std::string& policy_folder, const std::string& template_folder) {
   Diagnostics diagnostics;
-  auto templates = load_templates(template_folder, diagnostics);
-  if (!templates) {
-    return std::move(templates).error();
-  }
-  auto files = yaml_files(policy_folder);
-  if (!files) {
-    return std::move(files).error();
+  TemplateSet templates;
+  const auto read_templates = for_each_file(template_folder, [&](const std::string& text, const std::string& file) {
+    add_templates(text, file, templates, diagnostics);
+  });
+  // Without the folder a policy that uses a template says that there is none of that name.
+  if (!read_templates && read_templates.error().code() != Errc::kNotFound) {
+    return read_templates.error();
   }
   PolicySet set;
-  for (const std::string& file : *files) {
-    auto text = read_file(file);
-    if (!text) {
-      return std::move(text).error();
-    }
-    for (const Policy& policy : read_policies(*text, file, *templates, diagnostics)) {
-      const auto found = set.policies.find(policy.name);
-      if (found != set.policies.end()) {
-        diagnostics.error(policy.place, "metadata.name",
-                          "policy " + policy.name + " exists already, at " + found->second.place.to_string());
-        continue;
-      }
-      // With errors in it the policy is not whole; its own problems are reported first.
-      auto image = diagnostics.failed() ? nullptr : compile(policy, Inventory(), diagnostics);
-      set.policies[policy.name] = {std::move(image), policy.place};
-    }
-    if (diagnostics.full()) {
-      break;
-    }
-  }
+  POSTERN_RETURN_IF_ERROR(for_each_file(policy_folder, [&](const std::string& text, const std::string& file) {
+    add_policies(text, file, templates, set, diagnostics);
+  }));
   if (diagnostics.failed()) {
     return diagnostics.to_error();
   }

@@ -5,25 +5,11 @@
 // One file with an error refuses the whole set: the caller then keeps what it has.
 #pragma once
 
-#include <map>
-#include <memory>
 #include <string>
-#include <vector>
 
-#include "policies/image.h"
+#include "policies/policy_set.h"
 
 namespace postern {
-
-/// A compiled policy and where its object begins.
-struct LoadedPolicy {
-  std::shared_ptr<const PolicyImage> image;
-  Place place;
-};
-
-struct PolicySet {
-  std::map<std::string, LoadedPolicy> policies;  ///< By metadata.name.
-  std::vector<std::string> warnings;             ///< A line each, with file and line.
-};
 
 /// Reads *.yaml and *.yml of both folders in the order of their names.
 /// @return invalid: every problem, a line each, "file:line:column: field: what to write instead".

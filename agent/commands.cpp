@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/commands.h"
+
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <ctime>
+#include <sstream>
+
+#include "agent/sandbox/discovery.h"
+#include "agent/policy_files.h"
+#include "base/log.h"
+#include "policies/never_list.h"
+
+namespace postern {
+namespace {
+
+/// The first line is the error, the rest its details.
+void respond_error(const ControlServer::Respond& respond, const Error& error) {
+  api::ControlReply reply;
+  std::istringstream lines(error.message());
+  std::string line;
+  std::getline(lines, line);
+  reply.set_error(line);
+  while (std::getline(lines, line)) {
+    reply.add_details(line);
+  }
+  respond(reply);
+}
+
+void fill_explanation(const Explanation& explained, api::ExplainReply& reply) {
+  reply.set_allowed(explained.allowed);
+  reply.set_verdict(explained.verdict);
+  for (const Rule* rule : explained.rules) {
+    auto& added = *reply.add_rules();
+    added.set_text(rule->to_string());
+    added.set_origin(rule->origin.to_string());
+  }
+  for (const std::string& note : explained.notes) {
+    reply.add_notes(note);
+  }
+}
+
+}  // namespace
+
+Commands::Commands(Parts parts) : parts_(parts), started_(SystemClock().now()) {}
+
+void Commands::handle(const api::ControlRequest& request, const ControlServer::Respond& respond) {
+  switch (request.command_case()) {
+    case api::ControlRequest::kStatus:
+      return status(respond);
+    case api::ControlRequest::kReload:
+      return reload([respond](const Result<PolicyControl::Change>& change) {
+        if (!change) {
+          return respond_error(respond, change.error());
+        }
+        api::ControlReply reply;
+        reply.mutable_reload()->set_generation(change->generation);
+        reply.mutable_reload()->set_policies(static_cast<std::uint32_t>(change->policies));
+        reply.mutable_reload()->set_changed(change->changed);
+        reply.mutable_reload()->mutable_warnings()->Assign(change->warnings.begin(), change->warnings.end());
+        respond(reply);
+      });
+    case api::ControlRequest::kSandboxList:
+      return list(respond);
+    case api::ControlRequest::kSandboxAttach:
+      return attach(request.sandbox_attach(), respond);
+    case api::ControlRequest::kSandboxDetach:
+      return detach(request.sandbox_detach(), respond);
+    case api::ControlRequest::kExplain:
+      return explain_target(request.explain(), respond);
+    case api::ControlRequest::COMMAND_NOT_SET:
+      return respond_error(respond, {Errc::kInvalid, "posternd does not know this command: are postern and posternd of the same version?"});
+  }
+}
+
+void Commands::reload(const PolicyControl::OnChange& done) {
+  const auto report = [this, done](Result<PolicyControl::Change> change) {
+    if (change) {
+      reload_problem_.clear();
+      if (change->changed) {
+        last_change_unix_s_ = static_cast<std::uint64_t>(std::time(nullptr));
+        spdlog::info("generation {}: {} policies in force", change->generation, change->policies);
+      }
+      for (const std::string& warning : change->warnings) {
+        spdlog::warn("{}", warning);
+      }
+    } else {
+      reload_problem_ = "The last reload was refused, the policies before it are in force: " + change.error().message();
+      spdlog::error("reload refused: {}", change.error().message());
+    }
+    done(std::move(change));
+  };
+  auto set = load_policies(parts_.config.policies, parts_.config.templates);
+  if (!set) {
+    return report(std::move(set).error().within("the policies in force stay:\n"));
+  }
+  parts_.policies.apply(std::move(*set), report);
+}
+
+void Commands::status(const ControlServer::Respond& respond) {
+  api::ControlReply reply;
+  auto& status = *reply.mutable_status();
+  utsname system{};
+  ::uname(&system);
+  status.set_version(POSTERN_VERSION);
+  status.set_kernel(system.release);
+  status.set_uptime_s((SystemClock().now() - started_) / kNsPerS);
+  status.set_generation(parts_.policies.generation());
+  status.set_gate(std::string(parts_.gate.attachment_name()));
+  status.set_steering(parts_.dns.ready());
+  status.set_dns_connected(parts_.dns.connected());
+  status.set_dns_workers(parts_.dns.ready() ? parts_.dns.workers() : 0);
+  status.set_observer_connected(parts_.server.observed());
+  status.set_sandboxes(static_cast<std::uint32_t>(parts_.sandboxes.size()));
+  status.set_policy_folder(parts_.config.policies);
+  status.set_last_change_unix_s(last_change_unix_s_);
+  for (const Endpoint& upstream : parts_.config.upstreams) {
+    status.add_upstreams(upstream.to_string());
+  }
+  const auto sandboxes = parts_.sandboxes.all();
+  for (const auto& [name, policy] : parts_.policies.policies().policies) {
+    auto& added = *status.add_policies();
+    added.set_name(name);
+    added.set_file(policy.place.file);
+    added.set_line(static_cast<std::uint32_t>(policy.place.line));
+    added.set_rules(static_cast<std::uint32_t>(policy.image->rules.size()));
+    added.set_sandboxes(static_cast<std::uint32_t>(std::ranges::count(sandboxes, name, &Sandbox::policy)));
+  }
+  if (!parts_.dns.connected()) {
+    status.add_problems("postern-dns is not running, so sandboxes resolve no name: start it (systemctl start postern-dns)");
+  } else if (!parts_.dns.ready()) {
+    status.add_problems("postern-dns has no sockets, so sandboxes resolve no name: run postern-setup");
+  }
+  for (const Sandbox* sandbox : sandboxes) {
+    if (!sandbox->policy.empty() && !parts_.policies.policies().policies.contains(sandbox->policy)) {
+      status.add_problems("sandbox " + sandbox->interface + " is denied everything, because its policy " + sandbox->policy +
+                          " is in no file of " + parts_.config.policies);
+    }
+  }
+  if (!reload_problem_.empty()) {
+    status.add_problems(reload_problem_);
+  }
+  for (const std::string& problem : problems_) {
+    status.add_problems(problem);
+  }
+  respond(reply);
+}
+
+api::SandboxReply Commands::describe(const Sandbox& sandbox) {
+  api::SandboxReply reply;
+  reply.set_id(sandbox.id);
+  reply.set_interface(sandbox.interface);
+  reply.set_policy(sandbox.policy);
+  for (const Address& address : sandbox.addresses) {
+    reply.add_addresses(address.to_string());
+  }
+  reply.set_mac(to_string(sandbox.mac));
+  for (const DnsName& suffix : sandbox.search) {
+    reply.add_search(suffix.text());
+  }
+  reply.set_generation(sandbox.generation);
+  reply.set_mode("enforce");
+  const auto counted = [](const auto& map) {
+    std::uint32_t count = 0;
+    if (map) {
+      static_cast<void>(map->for_each([&](const auto&, const auto&) -> Result<> {
+        ++count;
+        return {};
+      }));
+    }
+    return count;
+  };
+  reply.set_grants(counted(parts_.gate.grants_of(sandbox.slot)));
+  reply.set_flows(counted(parts_.gate.flows_of(sandbox.slot)));
+  return reply;
+}
+
+void Commands::list(const ControlServer::Respond& respond) {
+  api::ControlReply reply;
+  auto& sandboxes = *reply.mutable_sandbox_list();
+  for (const Sandbox* sandbox : parts_.sandboxes.all()) {
+    *sandboxes.add_sandboxes() = describe(*sandbox);
+  }
+  respond(reply);
+}
+
+void Commands::attach(const api::SandboxAttachRequest& request, const ControlServer::Respond& respond) {
+  const AttachWish wish{.interface = request.interface(),
+                        .policy = request.policy(),
+                        .addresses = {request.addresses().begin(), request.addresses().end()},
+                        .mac = request.mac(),
+                        .search = {request.search().begin(), request.search().end()}};
+  auto sandbox = discover_sandbox(wish, parts_.config.search);
+  if (!sandbox) {
+    return respond_error(respond, sandbox.error());
+  }
+  parts_.policies.attach(std::move(*sandbox), [this, respond](const Result<Sandbox*>& attached) {
+    if (!attached) {
+      return respond_error(respond, attached.error());
+    }
+    spdlog::info("sandbox {} behind {} is under policy {}", (*attached)->id, (*attached)->interface, (*attached)->policy);
+    api::ControlReply reply;
+    *reply.mutable_sandbox_attach() = describe(**attached);
+    respond(reply);
+  });
+}
+
+Error Commands::no_such_sandbox(const std::string& name) const {
+  return {Errc::kNotFound, "there is no sandbox \"" + printable(name) + "\": `postern sandbox list` shows those there are"};
+}
+
+void Commands::detach(const api::SandboxDetachRequest& request, const ControlServer::Respond& respond) {
+  const Sandbox* sandbox = parts_.sandboxes.find(request.sandbox());
+  if (sandbox == nullptr) {
+    return respond_error(respond, no_such_sandbox(request.sandbox()));
+  }
+  api::ControlReply reply;
+  *reply.mutable_sandbox_detach() = describe(*sandbox);
+  parts_.policies.detach(sandbox->id, false, [reply, respond](const Result<>& detached) {
+    if (!detached) {
+      return respond_error(respond, detached.error());
+    }
+    spdlog::info("sandbox {} behind {} is detached", reply.sandbox_detach().id(), reply.sandbox_detach().interface());
+    respond(reply);
+  });
+}
+
+void Commands::explain_target(const api::ExplainRequest& request, const ControlServer::Respond& respond) {
+  const Sandbox* sandbox = parts_.sandboxes.find(request.sandbox());
+  if (sandbox == nullptr) {
+    return respond_error(respond, no_such_sandbox(request.sandbox()));
+  }
+  const auto target = Target::parse(request.target());
+  if (!target) {
+    return respond_error(respond, target.error());
+  }
+  const auto image = parts_.policies.image_of(*sandbox);
+  if (!image) {
+    return respond_error(respond, {Errc::kNotFound, "sandbox " + sandbox->interface + " has no policy and is denied everything"});
+  }
+  api::ControlReply reply;
+  auto& explained = *reply.mutable_explain();
+  explained.set_policy(image->name);
+  fill_explanation(explain(*image, sandbox->search, *target), explained);
+  if (target->address) {
+    explain_grants(*sandbox, *target, *image, explained);
+  }
+  respond(reply);
+}
+
+/// What lookups have opened beside the rules: the policy alone does not know.
+void Commands::explain_grants(const Sandbox& sandbox, const Target& target, const PolicyImage& image, api::ExplainReply& reply) {
+  const CidrVerdict* cidr = image.find_cidr(*target.address);
+  const bool denied = cidr != nullptr && (target.port == 0 ? !cidr->deny.empty() : cidr->deny.contains(target.protocol, target.port));
+  if (denied || is_never_allowed(*target.address)) {
+    return;  // no lookup opens these
+  }
+  const auto grants = parts_.gate.grants_of(sandbox.slot);
+  const auto grant = grants ? grants->lookup(to_kernel(*target.address)) : Result<std::optional<egress_grant>>(std::optional<egress_grant>());
+  if (!grant || !*grant) {
+    return;
+  }
+  const BootNs now = SystemClock().now();
+  for (const egress_grant_slot& slot : (*grant)->slots) {
+    const Rule* rule = image.find_rule(slot.rule);
+    if (slot.deadline_boot_ns <= now.ns || rule == nullptr ||
+        !(target.port == 0 || rule->ports.contains(target.protocol, target.port))) {
+      continue;
+    }
+    const auto name = parts_.gate.names().lookup(slot.name);
+    const std::string learnt = name && *name ? text_of({(*name)->wire, (*name)->length}) : "a name that matches this rule";
+    auto& added = *reply.add_rules();
+    added.set_text(rule->to_string());
+    added.set_origin(rule->origin.to_string());
+    reply.add_notes("A lookup of " + learnt + " opened it for another " + std::to_string((BootNs{slot.deadline_boot_ns} - now) / kNsPerS) + " s.");
+    if (!reply.allowed()) {
+      reply.set_allowed(true);
+      reply.set_verdict(target.to_string() + " is allowed now, because this sandbox looked up " + learnt);
+    }
+  }
+}
+
+}  // namespace postern

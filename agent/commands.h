@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Commands: what posternd does when the command line asks. Each request becomes one reply.
+// Thread: posternd's loop.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/config.h"
+#include "agent/control_server.h"
+#include "agent/policy_control.h"
+#include "policies/explain.h"
+
+namespace postern {
+
+class Commands {
+ public:
+  struct Parts {
+    const Config& config;
+    Gate& gate;
+    DnsLink& dns;
+    SandboxTable& sandboxes;
+    PolicyControl& policies;
+    const ControlServer& server;
+  };
+
+  explicit Commands(Parts parts);
+
+  void handle(const api::ControlRequest& request, const ControlServer::Respond& respond);
+
+  /// Loads the policy files and applies them. The outcome goes to the log, to `status`, and to `done`.
+  void reload(const PolicyControl::OnChange& done);
+  /// Something that stays wrong until a person mends it; shown by `status`.
+  void add_problem(std::string problem) { problems_.push_back(std::move(problem)); }
+
+ private:
+  void status(const ControlServer::Respond& respond);
+  void list(const ControlServer::Respond& respond);
+  void attach(const api::SandboxAttachRequest& request, const ControlServer::Respond& respond);
+  void detach(const api::SandboxDetachRequest& request, const ControlServer::Respond& respond);
+  void explain_target(const api::ExplainRequest& request, const ControlServer::Respond& respond);
+  void explain_grants(const Sandbox& sandbox, const Target& target, const PolicyImage& image, api::ExplainReply& reply);
+  api::SandboxReply describe(const Sandbox& sandbox);
+  Error no_such_sandbox(const std::string& name) const;
+
+  Parts parts_;
+  BootNs started_;
+  std::uint64_t last_change_unix_s_ = 0;
+  std::string reload_problem_;
+  std::vector<std::string> problems_;
+};
+
+}  // namespace postern

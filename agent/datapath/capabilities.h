@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The three capabilities that the gate needs, and no other.
+#pragma once
+
+#include "base/result.h"
+
+namespace postern {
+
+/// From here on this process has CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and cannot get another
+/// (bounding set, no_new_privs). Without CAP_PERFMON the verifier rejects what it accepts of root.
+/// @return denied, naming what is missing; the process is then unchanged.
+Result<> keep_only_gate_capabilities();
+
+}  // namespace postern

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/policy_control.h"
+
+#include <algorithm>
+
+#include "agent/feed_writer.h"
+#include "base/log.h"
+
+namespace postern {
+
+struct PolicyControl::Transition {
+  PolicySet set;
+  Installed next;                                       // images of every policy in use
+  std::vector<std::shared_ptr<InstalledPolicy>> fresh;  // of these, what was installed for this change
+  std::vector<std::uint32_t> moving;                    // sandboxes whose image changes
+  std::uint32_t generation = 0;
+  OnChange done;
+  OperationQueue::Done finished;
+};
+
+namespace {
+
+/// An image that allows nothing, for a sandbox whose policy is gone.
+std::shared_ptr<const PolicyImage> deny_all(const std::string& name) {
+  Policy nothing;
+  nothing.name = name;
+  nothing.inbound = InboundRules();
+  Diagnostics none;
+  return compile(nothing, Inventory(), none);
+}
+
+bool same_policies(const PolicySet& a, const PolicySet& b) {
+  return std::ranges::equal(a.policies, b.policies, [](const auto& left, const auto& right) {
+    return left.first == right.first && left.second.image->fingerprint == right.second.image->fingerprint;
+  });
+}
+
+}  // namespace
+
+PolicyControl::PolicyControl(EventLoop& loop, Gate& gate, DnsLink& dns, SandboxTable& sandboxes)
+    : loop_(loop), gate_(gate), dns_(dns), sandboxes_(sandboxes), installer_(gate, dns) {
+  // Generations go on where a posternd before us stopped: its grants and flows are older than ours.
+  if (const auto last = gate.generation()) {
+    generation_ = *last;
+  }
+}
+
+std::shared_ptr<const PolicyImage> PolicyControl::image_for(const PolicySet& set, const std::string& name) const {
+  const auto found = set.policies.find(name);
+  return found == set.policies.end() ? deny_all(name) : found->second.image;
+}
+
+std::shared_ptr<const PolicyImage> PolicyControl::image_of(const Sandbox& sandbox) const {
+  const auto found = installed_.find(sandbox.policy);
+  return found == installed_.end() || found->second->id != sandbox.policy_id ? nullptr : found->second->image;
+}
+
+std::vector<const InstalledPolicy*> PolicyControl::installed() const {
+  std::vector<const InstalledPolicy*> list;
+  for (const auto& [name, policy] : installed_) {
+    list.push_back(policy.get());
+  }
+  return list;
+}
+
+void PolicyControl::feed(const Sandbox& sandbox, const InstalledPolicy* staged, std::uint32_t staged_generation) {
+  auto grants = gate_.open_grants(sandbox.slot);
+  if (!grants) {
+    spdlog::error("sandbox {}: its grants map: {}", sandbox.id, grants.error().message());
+    return;
+  }
+  // A policy that this posternd did not install means nothing to the workers.
+  const bool known = image_of(sandbox) != nullptr;
+  const SandboxPolicies policies{.policy = known ? sandbox.policy_id : 0,
+                                 .generation = sandbox.generation,
+                                 .staged_policy = staged != nullptr ? staged->id : 0,
+                                 .staged_generation = staged_generation};
+  dns_.put(FeedKind::kSandbox, sandbox.id, sandbox_feed(sandbox, policies), {grants->get()});
+}
+
+// ---- a change of policies ----
+
+void PolicyControl::apply(PolicySet set, OnChange done) {
+  queue_.run([this, set = std::move(set), done = std::move(done)](OperationQueue::Done finished) mutable {
+    start_apply(std::move(set), done, finished);
+  });
+}
+
+void PolicyControl::start_apply(PolicySet set, const OnChange& done, const OperationQueue::Done& finished) {
+  auto transition = std::make_shared<Transition>();
+  transition->set = std::move(set);
+  transition->generation = generation_ + 1;
+  transition->done = done;
+  transition->finished = finished;
+  if (auto installed = install_used(*transition); !installed) {
+    abandon(transition, std::move(installed).error());
+    return;
+  }
+  for (const std::uint32_t id : transition->moving) {
+    const Sandbox& sandbox = *sandboxes_.find_id(id);
+    feed(sandbox, transition->next.at(sandbox.policy).get(), transition->generation);
+  }
+  if (transition->moving.empty()) {
+    swap(transition);
+    return;
+  }
+  dns_.sync([this, transition](Result<> synced) {
+    if (synced) {
+      swap(transition);
+    } else {
+      abandon(transition, std::move(synced).error());
+    }
+  });
+}
+
+Result<> PolicyControl::install_used(Transition& transition) {
+  for (const Sandbox* sandbox : sandboxes_.all()) {
+    if (!transition.next.contains(sandbox->policy)) {
+      auto image = image_for(transition.set, sandbox->policy);
+      const auto now = installed_.find(sandbox->policy);
+      if (now != installed_.end() && now->second->image->fingerprint == image->fingerprint) {
+        transition.next[sandbox->policy] = now->second;
+      } else {
+        auto installed = installer_.install(std::move(image));
+        if (!installed) {
+          return std::move(installed).error();
+        }
+        transition.next[sandbox->policy] = *installed;
+        transition.fresh.push_back(*installed);
+      }
+    }
+    if (sandbox->policy_id != transition.next.at(sandbox->policy)->id) {
+      transition.moving.push_back(sandbox->id);
+    }
+  }
+  return {};
+}
+
+void PolicyControl::abandon(const std::shared_ptr<Transition>& transition, Error error) {
+  for (const std::uint32_t id : transition->moving) {
+    if (const Sandbox* sandbox = sandboxes_.find_id(id)) {
+      feed(*sandbox, nullptr, 0);
+    }
+  }
+  for (const auto& policy : transition->fresh) {
+    installer_.remove(*policy);
+  }
+  transition->done(std::move(error).within("the policies in force stay"));
+  transition->finished();
+}
+
+void PolicyControl::swap(const std::shared_ptr<Transition>& transition) {
+  for (const auto& policy : transition->fresh) {
+    if (auto judged = installer_.judge_names(*policy); !judged) {
+      abandon(transition, std::move(judged).error());
+      return;
+    }
+  }
+  const bool changed = inherited_ || !transition->moving.empty() || !same_policies(set_, transition->set);
+  if (changed) {
+    generation_ = transition->generation;
+    static_cast<void>(gate_.set_generation(generation_));
+  }
+  for (const std::uint32_t id : transition->moving) {
+    if (Sandbox* sandbox = sandboxes_.find_id(id)) {
+      swap_sandbox(*sandbox, *transition->next.at(sandbox->policy), generation_);
+    }
+  }
+  Installed old = std::exchange(installed_, std::move(transition->next));
+  for (auto& [name, policy] : installed_) {
+    policy->image = image_for(transition->set, name);  // lines may have moved where nothing else did
+    listener_.on_policy(*policy);
+  }
+  for (const std::uint32_t id : transition->moving) {
+    if (const Sandbox* sandbox = sandboxes_.find_id(id)) {
+      feed(*sandbox, nullptr, 0);
+      listener_.on_sandbox(*sandbox);
+    }
+  }
+  for (const auto& [name, policy] : old) {
+    const auto now = installed_.find(name);
+    if (now == installed_.end() || now->second != policy) {
+      forget(policy);
+    }
+  }
+  if (std::exchange(inherited_, false)) {
+    std::set<std::uint32_t> ours;
+    for (const auto& [name, policy] : installed_) {
+      ours.insert(policy->id);
+    }
+    installer_.forget_inherited(ours);
+  }
+  set_ = std::move(transition->set);
+  transition->done(Change{generation_, set_.policies.size(), changed, set_.warnings});
+  transition->finished();
+}
+
+void PolicyControl::swap_sandbox(Sandbox& sandbox, const InstalledPolicy& next, std::uint32_t generation) {
+  sandbox.policy_id = next.id;
+  sandbox.generation = generation;
+  if (auto written = sandboxes_.write(sandbox, next.image.get()); !written) {
+    // Without an entry the interface drops everything, which is stricter than the policy it would keep.
+    spdlog::error("sandbox {} cannot be moved to its new policy and is cut off: {}", sandbox.id, written.error().message());
+    static_cast<void>(gate_.sandboxes().erase(sandbox.ifindex));
+  }
+}
+
+void PolicyControl::forget(const std::shared_ptr<InstalledPolicy>& policy) {
+  listener_.on_policy_gone(policy->id);
+  dns_.erase(FeedKind::kPolicy, policy->id);
+  // Not at once: a packet that is being judged at this moment may still look something up in it.
+  loop_.after_ms(kForgetMs, [this, policy] { installer_.remove(*policy); });
+}
+
+void PolicyControl::forget_unused() {
+  std::erase_if(installed_, [this](const auto& entry) {
+    const auto& policy = entry.second;
+    const auto uses = [&](const Sandbox* sandbox) { return sandbox->policy_id == policy->id; };
+    if (std::ranges::any_of(sandboxes_.all(), uses)) {
+      return false;
+    }
+    forget(policy);
+    return true;
+  });
+}
+
+// ---- sandboxes ----
+
+void PolicyControl::attach(Sandbox sandbox, OnAttached done) {
+  queue_.run([this, sandbox = std::move(sandbox), done = std::move(done)](OperationQueue::Done finished) mutable {
+    start_attach(std::move(sandbox), done, finished);
+  });
+}
+
+Result<std::shared_ptr<InstalledPolicy>> PolicyControl::use(const std::string& name) {
+  if (const auto found = installed_.find(name); found != installed_.end()) {
+    return found->second;
+  }
+  auto installed = installer_.install(image_for(set_, name));
+  if (installed) {
+    installed_[name] = *installed;
+    listener_.on_policy(**installed);
+  }
+  return installed;
+}
+
+void PolicyControl::start_attach(Sandbox sandbox, const OnAttached& done, const OperationQueue::Done& finished) {
+  const auto fail = [&](Error error) {
+    done(std::move(error));
+    finished();
+  };
+  if (const Sandbox* other = sandboxes_.find_ifindex(sandbox.ifindex)) {
+    return fail({Errc::kExists, sandbox.interface + " is sandbox " + std::to_string(other->id) + " already, under policy " +
+                                    other->policy + ": detach it first to attach it otherwise"});
+  }
+  if (!set_.policies.contains(sandbox.policy)) {
+    return fail({Errc::kNotFound, "there is no policy \"" + printable(sandbox.policy) + "\": `postern status` lists those there are"});
+  }
+  auto policy = use(sandbox.policy);
+  if (!policy) {
+    return fail(std::move(policy).error());
+  }
+  sandbox.policy_id = (*policy)->id;
+  sandbox.generation = generation_;
+  auto added = sandboxes_.add(std::move(sandbox));
+  if (!added) {
+    forget_unused();
+    return fail(std::move(added).error());
+  }
+  const std::uint32_t id = (*added)->id;
+  feed(**added, nullptr, 0);
+  // The workers first: from the moment the gate is on, its lookups are answered.
+  dns_.sync([this, id, done, finished](const Result<>& synced) {
+    if (!synced) {
+      spdlog::warn("sandbox {}: {}", id, synced.error().message());
+    }
+    finish_attach(id, done);
+    finished();
+  });
+}
+
+void PolicyControl::finish_attach(std::uint32_t id, const OnAttached& done) {
+  Sandbox* sandbox = sandboxes_.find_id(id);
+  Result<> attached = sandboxes_.write(*sandbox, image_of(*sandbox).get());
+  if (attached) {
+    attached = gate_.attach_sandbox(sandbox->ifindex);
+  }
+  if (attached) {
+    attached = sandboxes_.save();
+  }
+  if (!attached) {
+    static_cast<void>(gate_.detach_sandbox(sandbox->ifindex));
+    sandboxes_.remove(id);
+    dns_.erase(FeedKind::kSandbox, id);
+    forget_unused();
+    done(std::move(attached).error());
+    return;
+  }
+  listener_.on_sandbox(*sandbox);
+  done(sandbox);
+}
+
+void PolicyControl::detach(std::uint32_t id, bool interface_gone, std::function<void(Result<>)> done) {
+  queue_.run([this, id, interface_gone, done = std::move(done)](const OperationQueue::Done& finished) {
+    Result<> detached;
+    if (const Sandbox* sandbox = sandboxes_.find_id(id)) {
+      detached = gate_.detach_sandbox(sandbox->ifindex);
+      if (detached || interface_gone) {
+        detached = {};
+        sandboxes_.remove(id);
+        dns_.erase(FeedKind::kSandbox, id);
+        listener_.on_sandbox_gone(id);
+        forget_unused();
+        detached = sandboxes_.save();
+      }
+    }
+    done(std::move(detached));
+    finished();
+  });
+}
+
+}  // namespace postern

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Sandbox: what one policy applies to. Plain data, its form in the kernel and its form in the file
+// by which posternd knows its sandboxes again after a restart.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ip.h"
+#include "bpf/layout.h"
+#include "policies/denial.h"
+#include "policies/image.h"
+
+namespace postern {
+
+using Mac = std::array<std::uint8_t, 6>;
+
+/// "02:00:00:00:00:01". @return invalid for anything else.
+Result<Mac> parse_mac(std::string_view text);
+std::string to_string(const Mac& mac);
+
+struct Sandbox {
+  std::uint32_t id = 0;    ///< Never reused.
+  std::uint32_t slot = 0;  ///< Of its own maps; reused after detach.
+  std::uint32_t ifindex = 0;
+  std::string interface;
+  std::string policy;  ///< Name of its EgressPolicy.
+  std::vector<Address> addresses;
+  Mac mac{};
+  Mac host_mac{};
+  std::vector<Prefix> link_prefixes;  ///< On the host interface itself.
+  SearchList search;
+
+  std::uint32_t policy_id = 0;   ///< Image in force; 0: none, everything is denied.
+  std::uint32_t generation = 0;  ///< Its min_generation.
+};
+
+inline constexpr std::uint32_t kFlowAgeSMax = 24 * 3600;  // no packet renews a flow older than this
+
+/// Under this image; null: under none.
+egress_sandbox to_kernel(const Sandbox& sandbox, const PolicyImage* image);
+egress_addr to_kernel(const Address& address);
+Address from_kernel(const egress_addr& address);
+
+/// The sandboxes as JSON, without what the kernel knows (policy id, generation), and back.
+std::string to_json(const std::vector<const Sandbox*>& sandboxes);
+Result<std::vector<Sandbox>> sandboxes_from_json(std::string_view text);
+
+}  // namespace postern
