@@ -2,6 +2,7 @@
 #
 # The unit tests of policies/, allowlists/ and examples/; included by CMakeLists.txt.
 list(APPEND UNIT_TEST_SOURCES
+  ${CMAKE_CURRENT_LIST_DIR}/policies_check.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_compiler.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_denial.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_explain.cpp
@@ -16,4 +17,4 @@ list(APPEND UNIT_TEST_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/policies_yaml.cpp)
 set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/policies_shipped.cpp
   PROPERTIES COMPILE_DEFINITIONS "POSTERN_SOURCE_DIR=\"${CMAKE_SOURCE_DIR}\"")
-list(APPEND UNIT_TEST_LIBS postern_policies PkgConfig::LDNS)
+list(APPEND UNIT_TEST_LIBS postern_policies postern_policy_check PkgConfig::LDNS)

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/text_files.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+#include "base/fd.h"
+
+namespace postern {
+
+Result<std::string> read_text_file(const std::string& path, std::size_t bytes_max) {
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) {
+    return Error::from_errno("cannot read " + path, errno);
+  }
+  std::string text(bytes_max + 1, '\0');
+  std::size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t got = ::read(file.get(), text.data() + size, text.size() - size);
+    if (got < 0) {
+      return Error::from_errno("cannot read " + path, errno);
+    }
+    if (got == 0) {
+      break;
+    }
+    size += static_cast<std::size_t>(got);
+  }
+  if (size > bytes_max) {
+    return Error(Errc::kInvalid, path + " is larger than " + std::to_string(bytes_max >> 20) + " MiB: split it");
+  }
+  text.resize(size);
+  return text;
+}
+
+Result<std::vector<std::string>> yaml_files_of(const std::string& folder) {
+  std::error_code failed;
+  std::filesystem::directory_iterator entries(folder, failed);
+  std::vector<std::string> files;
+  while (!failed && entries != std::filesystem::directory_iterator()) {
+    const std::string name = entries->path().filename().string();
+    if (!name.starts_with('.') && (name.ends_with(".yaml") || name.ends_with(".yml"))) {
+      files.push_back(entries->path().string());
+    }
+    entries.increment(failed);
+  }
+  if (failed) {
+    return Error::from_errno("cannot read the folder " + folder, failed.value());
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+}  // namespace postern

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whole text files and the YAML files of a folder, for programs that read what people wrote.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace postern {
+
+/// Reads a file of at most `bytes_max`. @return not found, denied or invalid (too large), with the path in the message.
+Result<std::string> read_text_file(const std::string& path, std::size_t bytes_max);
+
+/// Paths of the *.yaml and *.yml in a folder, sorted, so that the same folder always gives the same
+/// result. Names that begin with a dot are left out: an editor's half-written file has such a name.
+Result<std::vector<std::string>> yaml_files_of(const std::string& folder);
+
+}  // namespace postern

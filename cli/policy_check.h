@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `postern policy check FILE...`: are these policies right, and what do they open? Judges with the
+// readers and the compiler that posternd uses. Asks no daemon and needs no privilege, so that it
+// runs in a repository's CI.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "policies/policy_set.h"
+
+namespace postern {
+
+struct SourceText {
+  std::string file;
+  std::string text;
+};
+
+/// What a check found, in the order of the files.
+struct CheckReport {
+  std::vector<Diagnostic> errors;
+  std::vector<Diagnostic> warnings;
+  PolicySet policies;     ///< Those without an image are wrong.
+  TemplateSet templates;  ///< Allowlist templates among the checked files.
+};
+
+/// Checks policy and template files. Policies may use `known` templates and the checked ones, which come first.
+CheckReport check_files(const std::vector<SourceText>& files, const TemplateSet& known);
+
+/// Adds `policy check` to the application. Leaves 0 in exit_status when all is right, 1 for errors in
+/// files, 2 when the command line is wrong.
+void add_policy_command(CLI::App& app, int& exit_status);
+
+}  // namespace postern
