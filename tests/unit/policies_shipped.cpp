@@ -146,6 +146,51 @@ TEST_CASE("shipped: every example policy compiles without a warning", "[policies
   }
 }
 
+/// The text of every ```yaml block of a document.
+std::vector<std::string> yaml_blocks(const fs::path& path) {
+  std::vector<std::string> blocks;
+  std::stringstream text(read(path));
+  bool inside = false;
+  for (std::string line; std::getline(text, line);) {
+    if (line.starts_with("```")) {
+      inside = line == "```yaml";
+      if (inside) {
+        blocks.emplace_back();
+      }
+    } else if (inside) {
+      blocks.back() += line + "\n";
+    }
+  }
+  return blocks;
+}
+
+/// A piece of a spec as a policy: two spaces before every line.
+std::string as_policy(const std::string& block) {
+  std::string indented;
+  std::stringstream text(block);
+  for (std::string line; std::getline(text, line);) {
+    indented += "  " + line + "\n";
+  }
+  return policy_text(indented);
+}
+
+TEST_CASE("shipped: every example in the documentation is right", "[policies]") {
+  const TemplateSet templates = shipped();
+  const fs::path page = kRoot / "docs" / GENERATE("policies.md", "allowlists.md");
+  const auto blocks = yaml_blocks(page);
+  CHECK_FALSE(blocks.empty());
+  for (const std::string& block : blocks) {
+    INFO(page << "\n" << block);
+    if (block.find("kind: AllowlistTemplate") != std::string::npos) {
+      Diagnostics diagnostics;
+      CHECK(read_templates(block, "docs", diagnostics).size() == 1);
+      CHECK_FALSE(diagnostics.failed());
+      continue;
+    }
+    CHECK(errors_in(block.starts_with("apiVersion") ? block : as_policy(block), templates) == "");
+  }
+}
+
 TEST_CASE("shipped: the reference agent reaches what its five steps need, and no more", "[policies]") {
   Diagnostics diagnostics;
   PolicySet set;
