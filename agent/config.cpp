@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/config.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
 #include <sstream>
 
-#include "base/fd.h"
 #include "policies/yaml_field.h"
 
 namespace postern {
@@ -107,31 +100,6 @@ std::vector<Endpoint> nameservers_of(std::string_view resolv_conf) {
     }
   }
   return found;
-}
-
-Result<std::string> read_file(const std::string& path) {
-  constexpr std::size_t kMax = YamlField::kFileMax;
-  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) {
-    return Error::from_errno("cannot read " + path, errno);
-  }
-  std::string text(kMax + 1, '\0');
-  std::size_t size = 0;
-  while (size < text.size()) {
-    const ssize_t got = ::read(file.get(), text.data() + size, text.size() - size);
-    if (got < 0) {
-      return Error::from_errno("cannot read " + path, errno);
-    }
-    if (got == 0) {
-      break;
-    }
-    size += static_cast<std::size_t>(got);
-  }
-  if (size > kMax) {
-    return Error(Errc::kInvalid, path + " is larger than 4 MiB");
-  }
-  text.resize(size);
-  return text;
 }
 
 }  // namespace postern

@@ -40,7 +40,4 @@ Config read_config(std::string_view text, const std::string& file, Diagnostics& 
 /// The nameservers of a resolv.conf, port 53; for a config that names no upstreams.
 std::vector<Endpoint> nameservers_of(std::string_view resolv_conf);
 
-/// Reads a whole file of at most 4 MiB. @return not found, denied: with the path in the message.
-Result<std::string> read_file(const std::string& path);
-
 }  // namespace postern

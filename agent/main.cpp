@@ -8,6 +8,8 @@
 
 #include "agent/daemon.h"
 #include "agent/policy_files.h"
+#include "base/text_files.h"
+#include "policies/yaml_field.h"
 
 namespace postern {
 namespace {
@@ -25,7 +27,7 @@ int fail(const Error& error) {
 
 /// A missing file at the default place means defaults; one that was named must be there.
 Result<Config> load_config(const Options& options) {
-  auto text = read_file(options.config);
+  auto text = read_text_file(options.config, YamlField::kFileMax);
   if (!text) {
     if (text.error().code() == Errc::kNotFound && options.config == kConfigPath) {
       return Config();
@@ -45,7 +47,7 @@ Result<> use_nameservers(Config& config) {
     return {};
   }
   constexpr const char* kResolvConf = "/etc/resolv.conf";
-  if (auto text = read_file(kResolvConf)) {
+  if (auto text = read_text_file(kResolvConf, YamlField::kFileMax)) {
     config.upstreams = nameservers_of(*text);
   }
   if (config.upstreams.empty()) {

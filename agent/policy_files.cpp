@@ -1,45 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/policy_files.h"
 
-#include <algorithm>
-#include <filesystem>
 #include <functional>
 
-#include "agent/config.h"
+#include "base/text_files.h"
+#include "policies/yaml_field.h"
 
 namespace postern {
 namespace {
 
-namespace fs = std::filesystem;
 using EachFile = std::function<void(const std::string& text, const std::string& file)>;
 
-/// The YAML files of a folder, sorted, so that the same folder always gives the same result.
-Result<std::vector<std::string>> yaml_files(const std::string& folder) {
-  std::error_code failed;
-  fs::directory_iterator entries(folder, failed);
-  std::vector<std::string> files;
-  while (!failed && entries != fs::directory_iterator()) {
-    const std::string name = entries->path().filename().string();
-    // An editor's half-written file begins with a dot.
-    if (!name.starts_with('.') && (name.ends_with(".yaml") || name.ends_with(".yml"))) {
-      files.push_back(entries->path().string());
-    }
-    entries.increment(failed);
-  }
-  if (failed) {
-    return Error::from_errno("cannot read the folder " + folder, failed.value());
-  }
-  std::ranges::sort(files);
-  return files;
-}
-
 Result<> for_each_file(const std::string& folder, const EachFile& each) {
-  auto files = yaml_files(folder);
+  auto files = yaml_files_of(folder);
   if (!files) {
     return std::move(files).error();
   }
   for (const std::string& file : *files) {
-    auto text = read_file(file);
+    auto text = read_text_file(file, YamlField::kFileMax);
     if (!text) {
       return std::move(text).error();
     }

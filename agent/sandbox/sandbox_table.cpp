@@ -9,11 +9,13 @@
 #include <cstdio>
 #include <set>
 
-#include "agent/config.h"
 #include "base/log.h"
+#include "base/text_files.h"
 
 namespace postern {
 namespace {
+
+constexpr std::size_t kFileMax = 4u << 20;
 
 bool interface_lives(const Sandbox& sandbox) { return ::if_nametoindex(sandbox.interface.c_str()) == sandbox.ifindex; }
 
@@ -24,7 +26,7 @@ bool is_link_local(const Address& address) { return address.bytes[0] == 0xfe && 
 Result<std::vector<std::string>> SandboxTable::adopt() {
   std::vector<std::string> problems;
   std::vector<Sandbox> known;
-  if (auto text = read_file(file_)) {
+  if (auto text = read_text_file(file_, kFileMax)) {
     auto read = sandboxes_from_json(*text);
     if (read) {
       known = std::move(*read);
