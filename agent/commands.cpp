@@ -28,6 +28,19 @@ void respond_error(const ControlServer::Respond& respond, const Error& error) {
   respond(reply);
 }
 
+void log_lines(const char* what, const std::string& text) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    spdlog::error("{}{}", what, line);
+  }
+}
+
+/// The line that says what is wrong; the one before it says what that means.
+std::string first_line(const std::string& text) {
+  const std::size_t begin = text.find('\n') == std::string::npos ? 0 : text.find('\n') + 1;
+  return text.substr(begin, text.find('\n', begin) - begin);
+}
+
 void fill_explanation(const Explanation& explained, api::ExplainReply& reply) {
   reply.set_allowed(explained.allowed);
   reply.set_verdict(explained.verdict);
@@ -86,14 +99,14 @@ void Commands::reload(const PolicyControl::OnChange& done) {
         spdlog::warn("{}", warning);
       }
     } else {
-      reload_problem_ = "The last reload was refused, the policies before it are in force: " + change.error().message();
-      spdlog::error("reload refused: {}", change.error().message());
+      reload_problem_ = "the last reload was refused, the policies before it are in force: " + first_line(change.error().message());
+      log_lines("reload refused: ", change.error().message());
     }
     done(std::move(change));
   };
   auto set = load_policies(parts_.config.policies, parts_.config.templates);
   if (!set) {
-    return report(std::move(set).error().within("the policies in force stay:\n"));
+    return report(Error(set.error().code(), "the policies in force stay:\n" + set.error().message()));
   }
   parts_.policies.apply(std::move(*set), report);
 }
