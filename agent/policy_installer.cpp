@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/policy_installer.h"
 
+#include <utility>
+
 #include "agent/feed_writer.h"
 #include "base/log.h"
 
@@ -55,7 +57,12 @@ Result<std::shared_ptr<InstalledPolicy>> PolicyInstaller::install(std::shared_pt
   }
   policy->id = *id;
   auto entries = cidr_entries(*policy);
-  Result<> made = entries ? gate_.make_cidrs(policy->id, *entries) : Result<>(std::move(entries).error());
+  Result<> made = entries ? Result<>() : Result<>(std::move(entries).error());
+  // Placing a table waits for every program that runs (tens of ms), so there is none for no prefixes.
+  if (made && !entries->empty()) {
+    policy->has_cidrs = true;
+    made = gate_.make_cidrs(policy->id, *entries);
+  }
   for (const Rule& rule : policy->image->rules) {
     if (made && (rule.kind == RuleKind::kAllowName || rule.kind == RuleKind::kLookupOnly)) {
       auto held = hold(*policy, rule.ports);
@@ -112,7 +119,9 @@ Result<> PolicyInstaller::judge_names(InstalledPolicy& policy) {
 
 void PolicyInstaller::remove(InstalledPolicy& policy) {
   dns_.erase(FeedKind::kPolicy, policy.id);
-  static_cast<void>(gate_.drop_cidrs(policy.id));
+  if (std::exchange(policy.has_cidrs, false)) {
+    static_cast<void>(gate_.drop_cidrs(policy.id));
+  }
   for (const egress_name_ok_key& key : policy.names_ok) {
     static_cast<void>(gate_.name_ok().erase(key));
   }

@@ -22,6 +22,7 @@ namespace postern {
 struct InstalledPolicy {
   std::uint32_t id = 0;
   std::shared_ptr<const PolicyImage> image;
+  bool has_cidrs = false;                     ///< A table of prefixes under this id.
   std::vector<std::uint32_t> port_sets;       ///< Held until it is removed, as often as they are listed.
   std::vector<egress_name_ok_key> names_ok;   ///< Entries of name_ok under this id.
 };
