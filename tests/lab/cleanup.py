@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Leaving nothing behind: an undo stack, signals, and what a killed earlier run left.
+
+Everything a lab makes outside its processes carries the name PREFIX + pid: namespaces in /run/netns,
+a folder in the temporary directory, a folder below /sys/fs/bpf. So anyone can tell what is whose.
+"""
+import glob
+import os
+import shutil
+import signal
+import sys
+import tempfile
+
+from .commands import run
+
+PREFIX = "postern-lab-"
+NETNS = "/run/netns"
+BPFFS = "/sys/fs/bpf"
+
+
+class Undo:
+    """Functions to call at the end, last one first, each whatever the others did."""
+
+    def __init__(self):
+        self.steps = []
+
+    def add(self, step, *args):
+        self.steps.append((step, args))
+
+    def run(self):
+        errors = []
+        while self.steps:
+            step, args = self.steps.pop()
+            try:
+                step(*args)
+            except Exception as error:  # the rest must be cleaned up all the same
+                errors.append(f"{getattr(step, '__qualname__', step)}: {error}")
+        for error in errors:
+            print(f"lab: cleaning up: {error}", file=sys.stderr)
+        return errors
+
+
+def end_on_signals():
+    """SIGINT and SIGTERM become SystemExit, so that `with` blocks clean up; further ones change nothing."""
+    def end(number, _frame):
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, end)
+
+
+def end_processes_in(namespace):
+    """Ends whatever still runs in one of our namespaces."""
+    pids = run(["ip", "netns", "pids", namespace], check=False).out.split()
+    for pid in pids:
+        try:
+            os.kill(int(pid), signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    return pids
+
+
+def remove_namespace(namespace):
+    end_processes_in(namespace)
+    run(["ip", "netns", "del", namespace])
+
+
+def remove_pins(path):
+    if os.path.isdir(path):
+        shutil.rmtree(path)
+
+
+def traces(pid=None):
+    """Names of namespaces, folders and pins of one lab process; of all lab processes if pid is None."""
+    pattern = f"{PREFIX}{'*' if pid is None else pid}"
+    found = []
+    for folder in (NETNS, BPFFS, tempfile.gettempdir()):
+        found += glob.glob(os.path.join(folder, pattern)) + glob.glob(os.path.join(folder, pattern + "-*"))
+    return sorted(set(found))
+
+
+def _pid_of(path):
+    digits = os.path.basename(path)[len(PREFIX):].split("-")[0]
+    return int(digits) if digits.isdigit() else None
+
+
+def _is_lab(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return b"python" in file.read()
+    except OSError:
+        return False
+
+
+def remove_leftovers():
+    """Removes what a lab process that no longer lives left behind; returns the paths."""
+    removed = []
+    for path in traces():
+        pid = _pid_of(path)
+        if pid is None or pid == os.getpid() or _is_lab(pid):
+            continue
+        if path.startswith(NETNS):
+            remove_namespace(os.path.basename(path))
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+        removed.append(path)
+    return removed
