@@ -65,7 +65,7 @@ void Directory::apply(const api::ObserverUpdate& update) {
 }
 
 void Directory::put(const api::ObserverSandbox& sandbox) {
-  retire_sandbox(sandbox.id());
+  forget_addresses(sandbox.id());
   SandboxInfo info;
   info.id = sandbox.id();
   info.interface = printable(sandbox.interface());
@@ -95,9 +95,9 @@ void Directory::put(const api::ObserverPolicy& policy) {
   policies_[policy.id()] = std::move(info);
 }
 
-void Directory::retire_sandbox(std::uint32_t id) {
+void Directory::forget_addresses(std::uint32_t id) {
   const auto found = sandboxes_.find(id);
-  if (found == sandboxes_.end() || found->second.gone) {
+  if (found == sandboxes_.end()) {
     return;
   }
   for (const Address& address : found->second.addresses) {
@@ -105,6 +105,14 @@ void Directory::retire_sandbox(std::uint32_t id) {
       by_address_.erase(at);
     }
   }
+}
+
+void Directory::retire_sandbox(std::uint32_t id) {
+  const auto found = sandboxes_.find(id);
+  if (found == sandboxes_.end() || found->second.gone) {
+    return;
+  }
+  forget_addresses(id);
   found->second.gone = true;
   gone_sandboxes_.push_back(id);
   forget_oldest(gone_sandboxes_, sandboxes_);

@@ -66,6 +66,7 @@ class Directory {
  private:
   void put(const api::ObserverSandbox& sandbox);
   void put(const api::ObserverPolicy& policy);
+  void forget_addresses(std::uint32_t sandbox);
   void retire_sandbox(std::uint32_t id);
   void retire_policy(std::uint32_t id);
 
