@@ -117,7 +117,9 @@ Result<> send_message(int socket, std::uint32_t type, std::string_view body, con
     std::memcpy(CMSG_DATA(rights), all.data(), sizeof(int) * all.size());
   }
   if (::sendmsg(socket, &message, MSG_NOSIGNAL) < 0) {
-    return Error::from_errno("sending a message", errno);
+    // Descriptors in flight have a limit too (unix(7)); it ends when the peer reads.
+    return errno == ETOOMANYREFS ? Error(Errc::kAgain, "sending a message", errno)
+                                 : Error::from_errno("sending a message", errno);
   }
   return {};
 }
@@ -157,6 +159,9 @@ Result<Message> receive_message(int socket) {
   message.type = header.type;
   if ((header.flags & kBodyInMemfd) == 0) {
     body.resize(static_cast<std::size_t>(got) - sizeof(header));
+    if (body.size() != header.body_bytes) {
+      return Error(Errc::kInvalid, "a message that is not as long as it says");
+    }
     message.body = std::move(body);
     return message;
   }

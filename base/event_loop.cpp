@@ -19,25 +19,29 @@ Result<std::unique_ptr<EventLoop>> EventLoop::make() {
   return std::unique_ptr<EventLoop>(new EventLoop(std::move(epoll)));
 }
 
-Result<> EventLoop::watch(int fd, std::uint32_t epoll_events, FdCallback callback) {
+Result<> EventLoop::control(int operation, int fd, std::uint32_t serial, std::uint32_t epoll_events) {
   epoll_event event{};
   event.events = epoll_events;
-  event.data.fd = fd;
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+  event.data.u64 = std::uint64_t{serial} << 32 | static_cast<std::uint32_t>(fd);
+  if (::epoll_ctl(epoll_.get(), operation, fd, &event) != 0) {
     return Error::from_errno("watching a descriptor", errno);
   }
-  watches_[fd] = std::make_shared<Watch>(Watch{std::move(callback)});
+  return {};
+}
+
+Result<> EventLoop::watch(int fd, std::uint32_t epoll_events, FdCallback callback) {
+  const std::uint32_t serial = next_serial_++;
+  POSTERN_RETURN_IF_ERROR(control(EPOLL_CTL_ADD, fd, serial, epoll_events));
+  watches_[fd] = std::make_shared<Watch>(Watch{std::move(callback), serial});
   return {};
 }
 
 Result<> EventLoop::rewatch(int fd, std::uint32_t epoll_events) {
-  epoll_event event{};
-  event.events = epoll_events;
-  event.data.fd = fd;
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) != 0) {
-    return Error::from_errno("watching a descriptor", errno);
+  const auto found = watches_.find(fd);
+  if (found == watches_.end()) {
+    return Error(Errc::kNotFound, "watching a descriptor");
   }
-  return {};
+  return control(EPOLL_CTL_MOD, fd, found->second->serial, epoll_events);
 }
 
 void EventLoop::unwatch(int fd) {
@@ -115,8 +119,8 @@ Result<> EventLoop::run_once(int at_most_ms) {
   }
   for (int i = 0; i < count; ++i) {
     const auto& event = events[static_cast<std::size_t>(i)];
-    const auto found = watches_.find(event.data.fd);
-    if (found == watches_.end()) {
+    const auto found = watches_.find(static_cast<int>(event.data.u64 & 0xffffffff));
+    if (found == watches_.end() || found->second->serial != event.data.u64 >> 32) {
       continue;  // an earlier callback of this tick removed it
     }
     const auto keep = found->second;

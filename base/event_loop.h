@@ -61,9 +61,11 @@ class EventLoop {
  private:
   struct Watch {
     FdCallback callback;
+    std::uint32_t serial = 0;  // tells an event of a closed descriptor from one of its successor's
   };
 
   explicit EventLoop(Fd epoll) : epoll_(std::move(epoll)) {}
+  Result<> control(int operation, int fd, std::uint32_t serial, std::uint32_t epoll_events);
   int timeout_ms(int at_most) const;
   void run_timers();
 
@@ -71,6 +73,7 @@ class EventLoop {
   Fd signals_;
   SystemClock clock_;
   bool stopping_ = false;
+  std::uint32_t next_serial_ = 1;
   TimerId next_timer_ = 1;
   // Shared, so that a callback which removes its own watch does not destroy itself while it runs.
   std::unordered_map<int, std::shared_ptr<Watch>> watches_;

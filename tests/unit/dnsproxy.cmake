@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The unit tests of dnsproxy/; included by CMakeLists.txt.
