@@ -32,6 +32,11 @@ Result<std::size_t> NameSweeper::sweep(BootNs now) {
     return {};
   };
   for (const Sandbox* sandbox : sandboxes_.all()) {
+    if (const auto entry = gate_.sandboxes().lookup(sandbox->ifindex); entry && *entry) {
+      if (auto swept = gate_.sweep_flows(**entry); !swept) {
+        return std::move(swept).error();
+      }
+    }
     auto grants = gate_.grants_of(sandbox->slot);
     auto flows = gate_.flows_of(sandbox->slot);
     if (!grants || !flows) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// NameSweeper: removes names that nothing refers to, so that a sandbox that resolves fresh names
-// without end fills nothing.
+// NameSweeper: removes flows that have timed out, and names that nothing refers to, so that a sandbox
+// that opens fresh flows and resolves fresh names without end fills nothing.
 //
 // A name stays while a grant or a flow has its number, and for kAgeS after it was made: its worker
 // writes the name first and the grant after it. Thread: posternd's loop. Cost: reads all grants and

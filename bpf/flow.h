@@ -27,14 +27,21 @@
 #define EGRESS_UDP_IDLE_NS (3 * 60 * EGRESS_S)
 #define EGRESS_UDP_UNANSWERED_NS (60 * EGRESS_S)
 
+/* Another CPU may have noted a packet after `now` was read: no time has passed then, rather than all of it. */
+static __always_inline __u64 egress_since(__u64 then, __u64 now)
+{
+	return (__s64)(now - then) < 0 ? 0 : now - then;
+}
+
 static __always_inline int egress_flow_alive(const struct egress_sandbox *sandbox, const struct egress_flow_key *key,
 					     const struct egress_flow *flow, __u64 now)
 {
-	const __u64 idle = now - flow->last_in_mono_ns;
-	const __u64 unanswered = flow->unanswered_mono_ns ? now - flow->unanswered_mono_ns : 0;
+	const __u64 first_unanswered = flow->unanswered_mono_ns; /* once: another CPU may zero it */
+	const __u64 idle = egress_since(flow->last_in_mono_ns, now);
+	const __u64 unanswered = first_unanswered ? egress_since(first_unanswered, now) : 0;
 	const __u32 state = flow->state;
 
-	if (sandbox->flow_age_s_max && now - flow->opened_mono_ns > sandbox->flow_age_s_max * EGRESS_S)
+	if (sandbox->flow_age_s_max && egress_since(flow->opened_mono_ns, now) > sandbox->flow_age_s_max * EGRESS_S)
 		return 0;
 	if (key->protocol == IPPROTO_TCP) {
 		if (state & EGRESS_FLOW_RESET ||

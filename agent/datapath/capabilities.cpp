@@ -17,7 +17,10 @@ constexpr std::array<const char*, 3> kNames = {"CAP_BPF", "CAP_NET_ADMIN", "CAP_
 
 using Capabilities = std::unique_ptr<std::remove_pointer_t<cap_t>, decltype(&cap_free)>;
 
-Result<> require(const Capabilities& now) {
+}  // namespace
+
+std::string missing_gate_capabilities() {
+  const Capabilities now(cap_get_proc(), &cap_free);
   std::string missing;
   for (std::size_t i = 0; i < kKept.size(); ++i) {
     cap_flag_value_t has = CAP_CLEAR;
@@ -26,17 +29,13 @@ Result<> require(const Capabilities& now) {
       missing += (missing.empty() ? "" : ", ") + std::string(kNames[i]);
     }
   }
-  if (!missing.empty()) {
-    return Error(Errc::kDenied, missing + " is missing: run this as root, or give it CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON");
-  }
-  return {};
+  return missing;
 }
 
-}  // namespace
-
 Result<> keep_only_gate_capabilities() {
-  const Capabilities now(cap_get_proc(), &cap_free);
-  POSTERN_RETURN_IF_ERROR(require(now));
+  if (const std::string missing = missing_gate_capabilities(); !missing.empty()) {
+    return Error(Errc::kDenied, missing + " is missing: run this as root, or give it CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON");
+  }
   // The bounding set while CAP_SETPCAP, if there, still allows it.
   for (cap_value_t capability = 0; cap_get_bound(capability) >= 0; ++capability) {
     bool kept = false;

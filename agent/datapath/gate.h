@@ -74,6 +74,9 @@ class Gate {
   Result<Fd> open_grants(std::uint32_t slot) const;
   Result<GrantsMap> grants_of(std::uint32_t slot) const;
   Result<FlowsMap> flows_of(std::uint32_t slot) const;
+  /// Removes the flows of a sandbox that have timed out: they forward nothing any more, and take up
+  /// its quota. @return how many.
+  Result<std::size_t> sweep_flows(const egress_sandbox& sandbox);
 
   /// A policy's table of prefixes, filled before anybody can see it. @return full: over EGRESS_CIDRS_MAX.
   Result<> make_cidrs(std::uint32_t policy, const std::vector<CidrTableEntry>& entries);

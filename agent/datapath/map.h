@@ -3,18 +3,23 @@
 // Map<K, V>: a BPF map with the key and value of bpf/layout.h, over a descriptor it owns.
 //
 // Adopting a descriptor compares its sizes with the kernel's word for them: a map of another layout
-// is refused, never misread. Not for per-CPU maps. Each operation is one bpf(2) call.
+// is refused, never misread. Not for per-CPU maps. Each operation is one bpf(2) call; a walk is one
+// for some hundred entries.
 #pragma once
 
 #include <bpf/bpf.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
-#include <concepts>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -65,29 +70,52 @@ class Map {
     return {};
   }
 
-  /// Calls `each(key, value)`, which returns Result<>, for every entry. Entries that change meanwhile
-  /// may be seen or not; the callback must not erase (collect the keys, and erase them afterwards).
+  /// Takes an entry out, in one step with reading it. @return none: it was not there.
+  Result<std::optional<V>> take(const K& key) const {
+    V value{};
+    if (::bpf_map_lookup_and_delete_elem(fd_.get(), &key, &value) == 0) {
+      return std::optional<V>(value);
+    }
+    if (errno == ENOENT) {
+      return std::optional<V>();
+    }
+    return Error::from_errno("taking an entry out of a map", errno);
+  }
+
+  /// Calls `each(key, value)`, which returns Result<>, for every entry; it may erase entries. Those
+  /// that come or go meanwhile may be seen or not. Goes by the kernel's batches and not from key to
+  /// key: when the key of the last step was erased by others, that walk would begin anew, without end.
   template <typename Each>
   Result<> for_each(const Each& each) const {
-    K key{};
-    K next{};
-    for (const K* after = nullptr; ::bpf_map_get_next_key(fd_.get(), after, &next) == 0; after = &key) {
-      key = next;
-      auto value = lookup(key);
-      if (!value) {
-        return std::move(value).error();
+    std::vector<K> keys(kBatch);
+    std::vector<V> values(kBatch);
+    std::array<std::byte, std::max(sizeof(K), sizeof(std::uint32_t))> place{};  // the kernel's: a bucket's number or a key
+    bool begun = false;
+    for (;;) {
+      auto count = static_cast<std::uint32_t>(keys.size());
+      const int got = ::bpf_map_lookup_batch(fd_.get(), begun ? place.data() : nullptr, place.data(), keys.data(), values.data(), &count, nullptr);
+      const int failed = got == 0 ? 0 : errno;
+      if (failed == ENOSPC) {  // one bucket holds more than a batch
+        keys.resize(keys.size() * 2);
+        values.resize(keys.size());
+        continue;
       }
-      if (*value) {
-        POSTERN_RETURN_IF_ERROR(each(key, **value));
+      if (failed != 0 && failed != ENOENT) {
+        return Error::from_errno("walking a map", failed);
       }
+      for (std::uint32_t i = 0; i < count; ++i) {
+        POSTERN_RETURN_IF_ERROR(each(std::as_const(keys[i]), std::as_const(values[i])));
+      }
+      if (failed == ENOENT) {
+        return {};
+      }
+      begun = true;
     }
-    if (errno != ENOENT) {
-      return Error::from_errno("walking a map", errno);
-    }
-    return {};
   }
 
  private:
+  static constexpr std::size_t kBatch = 512;
+
   explicit Map(Fd fd) : fd_(std::move(fd)) {}
 
   Result<> write(const K& key, const V& value, std::uint64_t flags) const {

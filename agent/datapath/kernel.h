@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the kernel under us can do, and what a refusal of it means in one line.
+//
+// Facts are gathered apart from the judgement, so that tests need no old kernel.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+
+namespace postern {
+
+struct KernelFacts {
+  std::string release;              ///< As uname says: "6.1.0-18-cloud-amd64".
+  bool has_btf = false;             ///< /sys/kernel/btf/vmlinux is there.
+  std::string missing_capabilities;  ///< Names, comma between them; empty: all three are there.
+};
+
+KernelFacts kernel_facts();
+
+/// Why loading the programs failed, and what to do. @param sys_errno what the load returned, positive.
+/// @return denied: a capability or a lockdown; unsupported: the kernel; full: its memory.
+Error explain_load_failure(int sys_errno, const KernelFacts& facts);
+
+/// @return unsupported, with how to mount it, when `path` is not on a BPF file system.
+Result<> require_bpffs(const std::string& path);
+
+}  // namespace postern
