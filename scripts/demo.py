@@ -147,7 +147,7 @@ def run_agent(screen, lab, expected):
 
 def put_gate_on(screen, lab):
     with open(POLICY, encoding="utf-8") as file:
-        gate = lab.gate({"reference-agent": file.read()})
+        gate = lab.gate({"reference-agent": file.read()}, observer=True)
     gate.start()
     screen.say("  postern-dns, postern-setup, posternd and postern-observer run on the node.")
     command = ["sandbox", "attach", "--interface", lab.sandbox.host_if, "--policy", "reference-agent"]

@@ -22,7 +22,7 @@ class Gate:
     config: more lines for postern.yaml. workers: DNS workers. observer: start postern-observer too.
     """
 
-    def __init__(self, lab, policies, *, config=None, workers=2, observer=True, log_level="info"):
+    def __init__(self, lab, policies, *, config=None, workers=2, observer=False, log_level="info"):
         self.lab, self.workers, self.with_observer = lab, workers, observer
         self.bin = lab.bin or default_bin()
         self.dir = os.path.join(lab.folder, "postern")
