@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "cli/commands.h"
+#include "cli/observe.h"
 #include "cli/policy_check.h"
 
 int main(int argc, char** argv) {
@@ -16,6 +17,7 @@ int main(int argc, char** argv) {
   postern::add_sandbox_command(app, context);
   postern::add_reload_command(app, context);
   postern::add_explain_command(app, context);
+  postern::add_observe_command(app, context.exit_status);
   postern::add_policy_command(app, context.exit_status);
   app.footer("`postern COMMAND --help` says more about each. Policies: docs/policies.md.");
   CLI11_PARSE(app, argc, argv);
