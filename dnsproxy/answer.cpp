@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "dnsproxy/keyed_hash.h"
+
 namespace postern {
 namespace {
 
@@ -12,7 +14,7 @@ struct RawRecord {
   NameBuffer owner;
   std::uint16_t type = 0;
   std::uint16_t rclass = 0;
-  std::uint32_t ttl_s = 0;
+  std::uint32_t ttl_s = 0;  // as it stands; OPT keeps other things there
   std::size_t data_at = 0;
   Bytes data;
 };
@@ -27,10 +29,6 @@ bool read_record(WireReader& reader, RawRecord& record) {
     return false;
   }
   record.data_at = reader.position();
-  if ((record.ttl_s & 0x80000000u) != 0) {
-    record.ttl_s = 0;  // RFC 2181 8
-  }
-  record.ttl_s = std::min(record.ttl_s, kTtlMax);
   return reader.bytes(length, record.data);
 }
 
@@ -61,7 +59,8 @@ bool read_soa_data(Bytes message, const RawRecord& record, std::string& data) {
 
 /// A record in the form the cache holds. False when its RDATA is malformed.
 bool unpack(Bytes message, const RawRecord& raw, AnswerRecord& record) {
-  record = {string_of(raw.owner.wire()), raw.type, raw.ttl_s, {}};
+  const bool absurd = (raw.ttl_s & 0x80000000u) != 0;  // means 0, RFC 2181 8
+  record = {string_of(raw.owner.wire()), raw.type, absurd ? 0 : std::min(raw.ttl_s, kTtlMax), {}};
   switch (raw.type) {
     case kTypeA:
       record.data = string_of(raw.data);
@@ -90,7 +89,8 @@ class Reduction {
   Reduction(Bytes message, const Question& question, std::vector<RawRecord> section, Answer& answer)
       : message_(message), question_(question), section_(std::move(section)), answer_(answer) {}
 
-  /// Follows the chain from the question and takes what lies on it. False: malformed.
+  /// Follows the chain from the question and takes what lies on it: first the chain, then what it leads
+  /// to, then all signatures, so that these are what a short reply goes without. False: malformed.
   bool run() {
     std::string at = question_.name;
     for (int hops = 0;; ++hops) {
@@ -98,14 +98,19 @@ class Reduction {
       if (cname == nullptr) {
         break;
       }
-      const std::size_t index = answer_.records.size();
-      if (hops == Answer::kHopsMax || !take(*cname) || !take_signatures(at, kTypeCname)) {
+      if (hops == Answer::kHopsMax || !take(*cname)) {
         return false;
       }
-      at = answer_.records[index].data;
+      at = answer_.records.back().data;
     }
+    const std::size_t hops = answer_.records.size();
     for (const RawRecord& record : section_) {
       if (record.type == question_.type && belongs(record, at) && !take(record)) {
+        return false;
+      }
+    }
+    for (std::size_t i = 0; i < hops; ++i) {
+      if (!take_signatures(std::string(answer_.records[i].owner), kTypeCname)) {
         return false;
       }
     }
@@ -113,8 +118,11 @@ class Reduction {
       return false;
     }
     answer_.reduced = answer_.records.size() != section_.size();
+    end_ = std::move(at);
     return true;
   }
+  /// Wire, where the chain ended.
+  const std::string& end() const { return end_; }
 
  private:
   bool belongs(const RawRecord& record, const std::string& owner) const {
@@ -138,6 +146,7 @@ class Reduction {
   const Question& question_;
   std::vector<RawRecord> section_;
   Answer& answer_;
+  std::string end_;
 };
 
 bool read_section(WireReader& reader, std::uint16_t count, std::vector<RawRecord>& section) {
@@ -149,23 +158,43 @@ bool read_section(WireReader& reader, std::uint16_t count, std::vector<RawRecord
   return true;
 }
 
-/// SOA of a zone that the question lies in (RFC 2308 2), and with DO the records that prove it.
-bool take_authority(Bytes message, const Question& question, const std::vector<RawRecord>& section, Answer& answer) {
+/// The five numbers at the end of an SOA's RDATA; MINIMUM is the last.
+std::uint32_t soa_minimum_s(const AnswerRecord& soa) {
+  WireReader reader(wire_of(soa.data), soa.data.size() - 4);
+  std::uint32_t minimum_s = 0;
+  reader.u32(minimum_s);
+  return minimum_s;
+}
+
+/// The SOA of a zone that `end` lies in, with the time it lends to a negative answer (RFC 2308 3 and 5),
+/// and with DO the records that prove it.
+bool take_authority(Bytes message,
+                    const Question& question,
+                    const std::string& end,
+                    const std::vector<RawRecord>& section,
+                    Answer& answer) {
+  bool has_soa = false;
   for (const RawRecord& raw : section) {
-    const bool soa = raw.type == kTypeSoa;
-    const bool proof =
-        question.dnssec_ok && (raw.type == kTypeRrsig || raw.type == kTypeNsec || raw.type == kTypeNsec3);
+    const bool soa = raw.type == kTypeSoa && !has_soa && is_ancestor(raw.owner.wire(), wire_of(end));
+    const std::uint16_t proved = raw.type == kTypeRrsig ? covered_type(raw) : raw.type;
+    const bool proof = question.dnssec_ok && (proved == kTypeNsec || proved == kTypeNsec3 ||
+                                              (proved == kTypeSoa && raw.type == kTypeRrsig));
     if (raw.rclass != kClassIn || (!soa && !proof)) {
       continue;
     }
-    if (!unpack(message, raw, answer.authority.emplace_back())) {
+    AnswerRecord& record = answer.authority.emplace_back();
+    if (!unpack(message, raw, record)) {
       return false;
+    }
+    if (soa) {
+      has_soa = true;
+      record.ttl_s = std::min(record.ttl_s, soa_minimum_s(record));
     }
   }
   return true;
 }
 
-/// The least TTL of the chain; of a negative answer, the lesser of the SOA's TTL and MINIMUM (RFC 2308 5).
+/// The least TTL of the chain; of a negative answer, the SOA's too. A negative one without SOA: 0.
 std::uint32_t lifetime(const Answer& answer, const Question& question) {
   std::uint32_t ttl = kTtlMax;
   bool positive = false;
@@ -177,13 +206,15 @@ std::uint32_t lifetime(const Answer& answer, const Question& question) {
     return ttl;
   }
   const auto soa = std::ranges::find(answer.authority, kTypeSoa, &AnswerRecord::type);
-  if (soa == answer.authority.end()) {
-    return 0;
-  }
-  WireReader minimum(wire_of(soa->data), soa->data.size() - 4);
-  std::uint32_t minimum_s = 0;
-  minimum.u32(minimum_s);
-  return std::min({ttl, soa->ttl_s, minimum_s});
+  return soa == answer.authority.end() ? 0 : std::min(ttl, soa->ttl_s);
+}
+
+/// The upper bits of the rcode, which an OPT record has (RFC 6891 6.1.3). False: more than one.
+bool read_extended_rcode(const std::vector<RawRecord>& section, std::uint32_t& extended) {
+  const auto is_opt = [](const RawRecord& record) { return record.type == kTypeOpt; };
+  const auto found = std::ranges::find_if(section, is_opt);
+  extended = found == section.end() ? 0 : found->ttl_s >> 24;
+  return std::ranges::count_if(section, is_opt) <= 1;
 }
 
 struct ReplyHeader {
@@ -218,7 +249,7 @@ bool matches(WireReader& reader, const ReplyHeader& header, const Expectation& e
 std::size_t QuestionHash::operator()(const Question& question) const noexcept {
   const std::size_t extra = static_cast<std::size_t>(question.type) << 2 | (question.dnssec_ok ? 2u : 0u) |
                             (question.checking_disabled ? 1u : 0u);
-  return std::hash<std::string>()(question.name) ^ (extra * 0x9e3779b97f4a7c15u);
+  return KeyedHash()(question.name) ^ (extra * 0x9e3779b97f4a7c15u);
 }
 
 std::size_t Answer::memory_bytes() const {
@@ -251,12 +282,16 @@ AnswerVerdict parse_answer(Bytes message, const Expectation& expected, BootNs no
   }
   std::vector<RawRecord> answers;
   std::vector<RawRecord> authorities;
-  if (!read_section(reader, header.answers, answers) || !read_section(reader, header.authorities, authorities)) {
+  std::vector<RawRecord> additionals;  // only looked through for OPT: what else is there is nobody's answer
+  std::uint32_t extended_rcode = 0;
+  if (!read_section(reader, header.answers, answers) || !read_section(reader, header.authorities, authorities) ||
+      !read_section(reader, header.additionals, additionals) || !read_extended_rcode(additionals, extended_rcode) ||
+      extended_rcode != 0) {
     return AnswerVerdict::kFailed;
   }
   const Question& question = *expected.question;
-  if (!Reduction(message, question, std::move(answers), answer).run() ||
-      !take_authority(message, question, authorities, answer)) {
+  Reduction reduction(message, question, std::move(answers), answer);
+  if (!reduction.run() || !take_authority(message, question, reduction.end(), authorities, answer)) {
     return AnswerVerdict::kFailed;
   }
   answer.ttl_s = lifetime(answer, question);
@@ -267,7 +302,8 @@ std::size_t write_upstream_query(const Expectation& expected, bool edns, std::sp
   const Question& question = *expected.question;
   WireWriter writer(buffer);
   writer.u16(expected.id);
-  writer.u16(static_cast<std::uint16_t>(kFlagRd | (question.checking_disabled ? kFlagCd : 0)));
+  // AD asks for the upstream's verdict (RFC 6840 5.7), which is cached for the clients that want it.
+  writer.u16(static_cast<std::uint16_t>(kFlagRd | kFlagAd | (question.checking_disabled ? kFlagCd : 0)));
   writer.u16(1);
   writer.u16(0);
   writer.u16(0);

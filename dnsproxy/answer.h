@@ -43,8 +43,8 @@ struct Answer {
   std::uint8_t rcode = kRcodeNoError;
   bool authentic = false;  ///< The upstream set AD.
   bool reduced = false;    ///< Records were left out that the upstream had in the answer section.
-  std::vector<AnswerRecord> records;    ///< Chain first, each hop behind the one it follows.
-  std::vector<AnswerRecord> authority;  ///< SOA; with DO also its proofs.
+  std::vector<AnswerRecord> records;    ///< Chain first, each hop behind the one it follows; signatures last.
+  std::vector<AnswerRecord> authority;  ///< SOA, with the TTL of the negative answer; with DO also its proofs.
   std::uint32_t ttl_s = 0;              ///< How long it may be used: the least TTL. 0: for those who wait now only.
   BootNs received;
 

@@ -24,9 +24,16 @@ bool parse(Message& message, std::string_view body) {
   return message.ParseFromArray(body.data(), static_cast<int>(body.size()));
 }
 
-PortSet read_ports(const api::DnsRule& rule) {
+constexpr std::uint32_t kPortMax = 65535;
+constexpr std::size_t kOptMin = 11;        // an OPT record without options (RFC 6891 6.1.2)
+constexpr std::size_t kDenialTailMax = 240;  // with a question of 271 bytes it still fits into 512
+
+Result<PortSet> read_ports(const api::DnsRule& rule) {
   PortSet ports = rule.all_ports() ? PortSet::all() : PortSet();
   for (const auto& range : rule.ports()) {
+    if (range.protocol() > 255 || range.last() > kPortMax || range.first() > range.last()) {
+      return malformed("a port range");
+    }
     ports.add({static_cast<std::uint8_t>(range.protocol()), static_cast<std::uint16_t>(range.first()),
                static_cast<std::uint16_t>(range.last())});
   }
@@ -46,6 +53,9 @@ Result<WorkerSettings> read_settings(std::string_view body) {
     if (!address) {
       return std::move(address).error();
     }
+    if (upstream.port() == 0 || upstream.port() > kPortMax) {
+      return malformed("a port");
+    }
     settings.upstreams.push_back({*address, static_cast<std::uint16_t>(upstream.port())});
   }
   return settings;
@@ -55,6 +65,13 @@ Result<std::shared_ptr<const WorkerPolicy>> read_policy(std::string_view body) {
   api::DnsPolicy message;
   if (!parse(message, body)) {
     return malformed("a policy");
+  }
+  if (message.id() == 0) {
+    return malformed("a policy without an id");
+  }
+  if (message.denial_soa().empty() || message.denial_opt().size() < kOptMin ||
+      message.denial_soa().size() + message.denial_opt().size() > kDenialTailMax) {
+    return malformed("the end of a denial");
   }
   auto policy = std::make_shared<WorkerPolicy>();
   policy->id = message.id();
@@ -66,6 +83,9 @@ Result<std::shared_ptr<const WorkerPolicy>> read_policy(std::string_view body) {
     if (!address) {
       return std::move(address).error();
     }
+    if (prefix.bits() > 128) {
+      return malformed("a prefix");
+    }
     policy->private_allowed.push_back({*address, static_cast<std::uint8_t>(prefix.bits())});
   }
   for (const auto& rule : message.rules()) {
@@ -73,8 +93,12 @@ Result<std::shared_ptr<const WorkerPolicy>> read_policy(std::string_view body) {
     if (!pattern) {
       return std::move(pattern).error();
     }
+    auto ports = read_ports(rule);
+    if (!ports) {
+      return std::move(ports).error();
+    }
     policy->names.add(*pattern, static_cast<std::uint32_t>(policy->rules.size()));
-    policy->rules.push_back({rule.id(), rule.port_set(), rule.group(), read_ports(rule)});
+    policy->rules.push_back({rule.id(), rule.port_set(), rule.group(), std::move(*ports)});
   }
   policy->names.freeze();
   return std::shared_ptr<const WorkerPolicy>(std::move(policy));
@@ -84,6 +108,9 @@ Result<FedSandbox> read_sandbox(std::string_view body) {
   api::DnsSandbox message;
   if (!parse(message, body)) {
     return malformed("a sandbox");
+  }
+  if (message.id() == 0) {
+    return malformed("a sandbox without an id");
   }
   FedSandbox sandbox;
   sandbox.view.id = message.id();

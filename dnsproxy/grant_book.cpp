@@ -165,6 +165,9 @@ Result<> GrantBook::allow(std::uint32_t sandbox, const Address& address, const G
   auto slot = slot_for(**grant, claim, now);
   if (!slot) {
     ++stats_.refused;
+    if (std::ranges::all_of(slots_of(**grant), [](const auto& each) { return each.deadline_boot_ns == 0; })) {
+      found->second.erase(address);  // made for this claim
+    }
     return std::move(slot).error();
   }
   egress_grant_slot& own = **slot;

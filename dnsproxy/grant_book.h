@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "dnsproxy/grant_store.h"
+#include "dnsproxy/keyed_hash.h"
 #include "dnsproxy/wire.h"
 
 namespace postern {
@@ -68,7 +69,7 @@ class GrantBook {
   static constexpr std::uint32_t kNameIdMask = 0x00ffffff;
   static constexpr int kAdoptStep = 256;
 
-  using Grants = std::unordered_map<Address, egress_grant>;
+  using Grants = std::unordered_map<Address, egress_grant, KeyedHash>;
   struct Adoption {
     std::uint32_t sandbox = 0;
     std::optional<Address> after;
@@ -89,7 +90,7 @@ class GrantBook {
   std::uint8_t worker_;
   std::uint32_t next_name_;
   std::unordered_map<std::uint32_t, Grants> sandboxes_;
-  std::unordered_map<std::string, Name> names_;
+  std::unordered_map<std::string, Name, KeyedHash> names_;
   std::unordered_map<std::uint32_t, std::string> name_texts_;
   std::vector<Adoption> adoptions_;
   Stats stats_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dnsproxy/keeper.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -127,8 +128,7 @@ void Keeper::take_sockets(Message message) {
 
 /// The observer's socket becomes the workers': they write to it, we only pass it on again.
 void Keeper::take_observer(std::uint64_t id) {
-  const auto fd = Fd(::dup(connections_.at(id).channel->fd()));
-  auto copy = fd.duplicate();
+  Fd copy(::fcntl(connections_.at(id).channel->fd(), F_DUPFD_CLOEXEC, 3));  // dup(2) is not among our calls
   if (!copy) {
     return;
   }
@@ -136,7 +136,7 @@ void Keeper::take_observer(std::uint64_t id) {
   Kept& kept = kept_[{FeedKind::kObserver, 0}];
   kept.body = body;
   kept.fds.clear();
-  kept.fds.push_back(std::move(*copy));
+  kept.fds.push_back(std::move(copy));
   forward(body, kept.fds);
 }
 
@@ -210,7 +210,8 @@ void Keeper::spawn(std::uint32_t index) {
           static_cast<void>(connections_.at(agent_).channel->send(message.type, message.body));
         }
       },
-      [] {});  // its end is told by SIGCHLD
+      // Its end is told by SIGCHLD. If it is still there, it does not read: it is as good as dead.
+      [pid] { ::kill(pid, SIGKILL); });
   if (!channel) {
     ::kill(pid, SIGKILL);
     return;

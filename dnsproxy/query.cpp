@@ -45,16 +45,21 @@ QueryVerdict parse_query(Bytes message, Query& query) {
       !reader.u16(authorities) || !reader.u16(additionals) || (flags & kFlagQr) != 0) {
     return QueryVerdict::kDrop;
   }
+  query.opcode = static_cast<std::uint8_t>(flags >> 11 & 0x0f);
   query.recursion_desired = (flags & kFlagRd) != 0;
   query.checking_disabled = (flags & kFlagCd) != 0;
   query.authentic_data = (flags & kFlagAd) != 0;
-  if ((flags & 0x7800) != 0) {
-    return QueryVerdict::kNotImp;  // any opcode but QUERY
+  if (query.opcode != kOpcodeQuery) {
+    return QueryVerdict::kNotImp;
   }
   if (questions != 1 || answers != 0 || authorities != 0 || additionals > 1) {
     return QueryVerdict::kFormErr;
   }
-  if (!reader.plain_name(query.name) || !reader.u16(query.type) || !reader.u16(query.qclass)) {
+  if (!reader.plain_name(query.name)) {
+    query.name.size = 0;  // half a name is none
+    return QueryVerdict::kFormErr;
+  }
+  if (!reader.u16(query.type) || !reader.u16(query.qclass)) {
     return QueryVerdict::kFormErr;
   }
   std::uint8_t version = 0;

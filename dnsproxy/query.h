@@ -12,6 +12,7 @@ namespace postern {
 
 struct Query {
   std::uint16_t id = 0;
+  std::uint8_t opcode = 0;
   bool recursion_desired = false;
   bool checking_disabled = false;
   bool authentic_data = false;  ///< Asks for the AD bit (RFC 6840 5.7).
@@ -32,8 +33,8 @@ enum class QueryVerdict {
   kBadVers,
 };
 
-/// Reads a whole message. For kAnswer and kBadVers *query is complete; for the other errors only its
-/// id and recursion_desired are. RFC 1035 4.1, RFC 6891 6.1, RFC 9619 (exactly one question).
+/// Reads a whole message. For kAnswer and kBadVers *query is complete; for the other errors its header
+/// is, and its name is whole or empty. RFC 1035 4.1, RFC 6891 6.1, RFC 9619 (exactly one question).
 QueryVerdict parse_query(Bytes message, Query& query);
 
 }  // namespace postern

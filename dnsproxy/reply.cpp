@@ -160,7 +160,7 @@ std::size_t write_failure(const Query& query, std::uint8_t rcode, std::uint16_t 
 std::size_t write_header_only(const Query& query, std::uint8_t rcode, std::span<std::uint8_t> buffer) {
   WireWriter writer(buffer);
   writer.u16(query.id);
-  writer.u16(header_flags(query, rcode));
+  writer.u16(header_flags(query, rcode, static_cast<std::uint16_t>(query.opcode << 11)));  // RFC 1035 4.1.1: copied
   for (int i = 0; i < 4; ++i) {
     writer.u16(0);
   }

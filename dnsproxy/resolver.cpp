@@ -2,6 +2,8 @@
 #include "dnsproxy/resolver.h"
 
 #include <algorithm>
+#include <cstring>
+#include <utility>
 
 #include "dnsproxy/arpa.h"
 #include "policies/never_list.h"
@@ -48,7 +50,11 @@ std::optional<Address> usable_address(const AnswerRecord& record, const WorkerPo
   return address;
 }
 
-/// Does the next image open more for this name than the kernel's?
+std::uint8_t reason_of(UpstreamFailure failure) {
+  return failure == UpstreamFailure::kTimeout ? EGRESS_REASON_DNS_UPSTREAM_TIMEOUT : EGRESS_REASON_DNS_UPSTREAM_FAILED;
+}
+
+/// Does the next image open more for this name than the kernel's: a port, or an address?
 bool opens_more(const WorkerPolicy& now, const WorkerPolicy& next, Wire name) {
   const auto ports_of = [&](const WorkerPolicy& policy) {
     PortSet ports;
@@ -58,7 +64,11 @@ bool opens_more(const WorkerPolicy& now, const WorkerPolicy& next, Wire name) {
     }
     return ports;
   };
-  return !now.names.match(name).matched() || !ports_of(now).covers(ports_of(next));
+  const auto was_allowed = [&](const Prefix& prefix) {
+    return std::ranges::any_of(now.private_allowed, [&](const Prefix& before) { return before.contains(prefix); });
+  };
+  return !now.names.match(name).matched() || !ports_of(now).covers(ports_of(next)) ||
+         !std::ranges::all_of(next.private_allowed, was_allowed);
 }
 
 }  // namespace
@@ -80,8 +90,23 @@ void Resolver::set_sandbox(SandboxView view, BootNs now) {
                                           [&](const Held& held) { return held.waiter.client.sandbox != id; });
   std::move(keep, held_.end(), std::back_inserter(due));
   held_.erase(keep, held_.end());
+  sandboxes_[id].held = 0;
   for (Held& held : due) {
-    deliver(std::move(held.waiter), held.answer, false, now);
+    deliver(std::move(held.waiter), held.answer, held.cached, now);
+  }
+}
+
+void Resolver::expire_held(BootNs now) {
+  std::vector<Held> late;
+  const auto keep = std::stable_partition(held_.begin(), held_.end(),
+                                          [&](const Held& held) { return now - held.since < kHeldMs * kNsPerMs; });
+  std::move(keep, held_.end(), std::back_inserter(late));
+  held_.erase(keep, held_.end());
+  for (const Held& held : late) {
+    if (Sandbox* sandbox = find(held.waiter.client.sandbox)) {
+      --sandbox->held;
+      fail(*sandbox, held.waiter, EGRESS_REASON_DNS_NO_POLICY, now);
+    }
   }
 }
 
@@ -93,11 +118,13 @@ void Resolver::remove_sandbox(std::uint32_t sandbox) {
 
 void Resolver::on_query(const Client& client, Bytes message, BootNs now) {
   Sandbox* sandbox = find(client.sandbox);
-  if (sandbox == nullptr) {
-    return;  // the kernel steered it, but posternd has not told us yet, or the sandbox is gone: the stub asks again
-  }
   Query query;
   const QueryVerdict verdict = parse_query(message, query);
+  if (sandbox == nullptr) {
+    // The kernel steered it, but posternd has not told us yet, or the sandbox is gone: the stub asks again.
+    tell(stranger_, Waiter{client, query, now}, {.reason = EGRESS_REASON_DNS_NO_SANDBOX, .addresses = {}}, now);
+    return;
+  }
   if (verdict == QueryVerdict::kAnswer) {
     decide(*sandbox, client, query, now);
   } else {
@@ -139,8 +166,9 @@ void Resolver::decide(Sandbox& sandbox, const Client& client, const Query& query
     fail(sandbox, waiter, EGRESS_REASON_DNS_NO_POLICY, now);
     return;
   }
+  const NameMatch match = policy->names.match(query.name.wire());
   if (query.qclass != kClassIn) {
-    deny(sandbox, waiter, {}, EGRESS_REASON_DNS_CLASS_DENIED, now);
+    deny(sandbox, waiter, match, EGRESS_REASON_DNS_CLASS_DENIED, now);
     return;
   }
   if (query.type == kTypePtr) {
@@ -149,7 +177,6 @@ void Resolver::decide(Sandbox& sandbox, const Client& client, const Query& query
       return;
     }
   }
-  const NameMatch match = policy->names.match(query.name.wire());
   if (!match.matched()) {
     deny(sandbox, waiter, match, EGRESS_REASON_DNS_NAME_DENIED, now);
     return;
@@ -189,6 +216,9 @@ void Resolver::forward(Sandbox& sandbox, Waiter waiter, BootNs now) {
     deliver(std::move(waiter), cached, true, now);
     return;
   }
+  if (failed_lately(sandbox, waiter, question, now)) {
+    return;
+  }
   const auto flight = flights_.find(question);
   if (sandbox.waiting >= kWaitingPerSandbox || (flight == flights_.end() && flights_.size() >= kFlightsMax)) {
     fail(sandbox, waiter, EGRESS_REASON_DNS_LIMIT, now);
@@ -207,6 +237,20 @@ void Resolver::forward(Sandbox& sandbox, Waiter waiter, BootNs now) {
   seams_.upstream.ask(ticket, question);
 }
 
+/// Answers from the memory of failures, so that a stub's retries do not hammer an upstream that is down (RFC 9520).
+bool Resolver::failed_lately(Sandbox& sandbox, const Waiter& waiter, const Question& question, BootNs now) {
+  const auto known = failures_.find(question);
+  if (known == failures_.end()) {
+    return false;
+  }
+  if (known->second.until <= now) {
+    failures_.erase(known);
+    return false;
+  }
+  fail(sandbox, waiter, reason_of(known->second.why), now);
+  return true;
+}
+
 void Resolver::finish_flight(std::uint64_t ticket, std::vector<Waiter>& waiters, Question& question) {
   const auto known = tickets_.find(ticket);
   if (known == tickets_.end()) {
@@ -218,7 +262,7 @@ void Resolver::finish_flight(std::uint64_t ticket, std::vector<Waiter>& waiters,
   waiters = std::move(flight->second.waiters);
   flights_.erase(flight);
   for (const Waiter& waiter : waiters) {
-    if (Sandbox* sandbox = find(waiter.client.sandbox)) {
+    if (Sandbox* sandbox = find(waiter.client.sandbox); sandbox != nullptr && sandbox->waiting > 0) {
       --sandbox->waiting;
     }
   }
@@ -241,11 +285,16 @@ void Resolver::on_failure(std::uint64_t ticket, UpstreamFailure failure, BootNs 
   std::vector<Waiter> waiters;
   Question question;
   finish_flight(ticket, waiters, question);
+  if (waiters.empty()) {
+    return;
+  }
+  if (failures_.size() >= kFailuresMax) {
+    failures_.clear();  // each costs one question upstream to learn again
+  }
+  failures_[question] = {failure, now + kFailureMs * kNsPerMs};
   for (const Waiter& waiter : waiters) {
     if (Sandbox* sandbox = find(waiter.client.sandbox)) {
-      fail(*sandbox, waiter,
-           failure == UpstreamFailure::kTimeout ? EGRESS_REASON_DNS_UPSTREAM_TIMEOUT : EGRESS_REASON_DNS_UPSTREAM_FAILED,
-           now);
+      fail(*sandbox, waiter, reason_of(failure), now);
     }
   }
 }
@@ -265,14 +314,19 @@ void Resolver::deliver(Waiter waiter, const std::shared_ptr<const Answer>& answe
     return;
   }
   if (view.staged && (view.policy == nullptr || opens_more(*view.policy, *view.staged, name))) {
-    if (held_.size() >= kHeldMax) {
-      fail(*sandbox, waiter, EGRESS_REASON_DNS_LIMIT, now);
-      return;
-    }
-    held_.push_back({std::move(waiter), answer});
+    hold(*sandbox, std::move(waiter), answer, cached, now);
     return;
   }
   respond(*sandbox, waiter, *answer, match, cached, now);
+}
+
+void Resolver::hold(Sandbox& sandbox, Waiter waiter, const std::shared_ptr<const Answer>& answer, bool cached, BootNs now) {
+  if (sandbox.held >= kWaitingPerSandbox || held_.size() >= kHeldMax) {
+    fail(sandbox, waiter, EGRESS_REASON_DNS_LIMIT, now);
+    return;
+  }
+  ++sandbox.held;
+  held_.push_back({std::move(waiter), answer, cached, now});
 }
 
 void Resolver::respond(Sandbox& sandbox, const Waiter& waiter, const Answer& answer, const NameMatch& match, bool cached, BootNs now) {
@@ -382,7 +436,7 @@ void Resolver::tell(Sandbox& sandbox, const Waiter& waiter, const Outcome& outco
   };
   egress_dns_event event{};
   event.time_boot_ns = now.ns;
-  event.sandbox = sandbox.view.id;
+  event.sandbox = waiter.client.sandbox;
   event.policy = sandbox.view.policy ? sandbox.view.policy->id : 0;
   event.rule = outcome.rule;
   event.latency_us = static_cast<std::uint32_t>((now - waiter.asked) / kNsPerUs);

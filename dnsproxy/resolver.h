@@ -6,8 +6,9 @@
 //
 // The order in it is a contract: the policy decides before anything goes upstream, and an answer
 // leaves only after the kernel holds a grant for every address in it.
-// Limits: kFlightsMax questions upstream, kWaitingPerSandbox questions of one sandbox unanswered,
-// kAddressesMax addresses an answer, kEventsPerS events of one sandbox. Thread: the worker's loop.
+// Limits: kFlightsMax questions upstream, kWaitingPerSandbox questions of one sandbox unanswered and
+// as many held back for its next policy, kHeldMs of that; kAddressesMax addresses an answer,
+// kFailuresMax failures remembered, kEventsPerS events of one sandbox. Thread: the worker's loop.
 #pragma once
 
 #include <cstdint>
@@ -62,6 +63,9 @@ class Resolver {
   static constexpr std::size_t kFlightsMax = 4096;
   static constexpr std::size_t kWaitingPerSandbox = 512;
   static constexpr std::size_t kHeldMax = 4096;
+  static constexpr std::uint64_t kHeldMs = 4500;  ///< Before the 5 s after which a stub gives up.
+  static constexpr std::size_t kFailuresMax = 1024;
+  static constexpr std::uint64_t kFailureMs = 1000;  ///< RFC 9520 3.2: at least a second.
   static constexpr std::size_t kAddressesMax = 64;
   static constexpr std::uint32_t kEventsPerS = 500;
 
@@ -83,6 +87,8 @@ class Resolver {
   void on_query(const Client& client, Bytes message, BootNs now);
   void on_answer(std::uint64_t ticket, Answer answer, BootNs now);
   void on_failure(std::uint64_t ticket, UpstreamFailure failure, BootNs now);
+  /// Fails what has been held back for too long: the swap it waits for may never come.
+  void expire_held(BootNs now);
 
   AnswerCache& cache() { return cache_; }
 
@@ -90,6 +96,7 @@ class Resolver {
   struct Sandbox {
     SandboxView view;
     std::size_t waiting = 0;
+    std::size_t held = 0;
     std::uint64_t events_window_s = 0;
     std::uint32_t events_in_window = 0;
     std::uint32_t events_lost = 0;
@@ -102,6 +109,12 @@ class Resolver {
   struct Held {
     Waiter waiter;
     std::shared_ptr<const Answer> answer;
+    bool cached = false;
+    BootNs since;
+  };
+  struct Failure {
+    UpstreamFailure why = UpstreamFailure::kFailed;
+    BootNs until;
   };
   /// What one question led to, for the event.
   struct Outcome {
@@ -116,6 +129,8 @@ class Resolver {
   void decide(Sandbox& sandbox, const Client& client, const Query& query, BootNs now);
   void answer_pointer(Sandbox& sandbox, const Waiter& waiter, const Address& address, BootNs now);
   void forward(Sandbox& sandbox, Waiter waiter, BootNs now);
+  bool failed_lately(Sandbox& sandbox, const Waiter& waiter, const Question& question, BootNs now);
+  void hold(Sandbox& sandbox, Waiter waiter, const std::shared_ptr<const Answer>& answer, bool cached, BootNs now);
   void deliver(Waiter waiter, const std::shared_ptr<const Answer>& answer, bool cached, BootNs now);
   void respond(Sandbox& sandbox, const Waiter& waiter, const Answer& answer, const NameMatch& match, bool cached, BootNs now);
   bool grant(const Sandbox& sandbox, const Waiter& waiter, const AnswerView& view, const NameMatch& match, Outcome& outcome, BootNs now);
@@ -137,6 +152,8 @@ class Resolver {
   std::unordered_map<std::uint64_t, Question> tickets_;
   std::uint64_t next_ticket_ = 1;
   std::vector<Held> held_;
+  std::unordered_map<Question, Failure, QuestionHash> failures_;
+  Sandbox stranger_;  // counts the events of sandboxes that we do not know
   std::vector<std::uint8_t> buffer_ = std::vector<std::uint8_t>(kMessageMax);
 };
 

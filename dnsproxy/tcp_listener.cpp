@@ -42,6 +42,9 @@ void TcpListener::on_acceptable() {
     Connection connection;
     connection.fd.reset(::accept4(socket_.get(), from.data(), from.capacity(), SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!connection.fd) {
+      if (errno == EMFILE || errno == ENFILE) {
+        close_oldest(std::nullopt);  // else this would be called again and again
+      }
       return;
     }
     socklen_t mark_size = sizeof(connection.client.sandbox);
@@ -67,21 +70,28 @@ void TcpListener::on_acceptable() {
   }
 }
 
-/// Closes the connection that has been idle longest: of the same sandbox if that has too many.
+/// For one more connection of a sandbox: one of its own goes if it has too many.
 void TcpListener::make_room(std::uint32_t sandbox) {
-  const auto of_sandbox = [&](const auto& entry) { return entry.second.client.sandbox == sandbox; };
-  const auto own = static_cast<std::size_t>(std::ranges::count_if(connections_, of_sandbox));
-  if (own < kPerSandbox && connections_.size() < kConnectionsMax) {
-    return;
+  const auto own = std::ranges::count_if(connections_, [&](const auto& entry) { return entry.second.client.sandbox == sandbox; });
+  if (static_cast<std::size_t>(own) >= kPerSandbox) {
+    close_oldest(sandbox);
+  } else if (connections_.size() >= kConnectionsMax) {
+    close_oldest(std::nullopt);
   }
+}
+
+/// Closes the connection that has been idle longest, of one sandbox or of all.
+void TcpListener::close_oldest(std::optional<std::uint32_t> sandbox) {
   auto oldest = connections_.end();
   for (auto at = connections_.begin(); at != connections_.end(); ++at) {
-    if ((own < kPerSandbox || of_sandbox(*at)) &&
+    if ((!sandbox || at->second.client.sandbox == *sandbox) &&
         (oldest == connections_.end() || at->second.last_query < oldest->second.last_query)) {
       oldest = at;
     }
   }
-  close(oldest->first);
+  if (oldest != connections_.end()) {
+    close(oldest->first);
+  }
 }
 
 /// Also ends a connection whose last query got no answer: none comes after so long.

@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/event_loop.h"
@@ -55,6 +56,7 @@ class TcpListener {
   TcpListener(EventLoop& loop, Fd socket, std::uint64_t first_id, OnQuery on_query);
   void on_acceptable();
   void make_room(std::uint32_t sandbox);
+  void close_oldest(std::optional<std::uint32_t> sandbox);
   void on_ready(std::uint64_t id, std::uint32_t events);
   bool read(Connection& connection);
   void take_queries(std::uint64_t id);

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
+#include <utility>
 
 #include "base/log.h"
 #include "dnsproxy/socket_address.h"
@@ -21,7 +23,8 @@ constexpr int kDatagramsPerTick = 16;
 
 struct UpstreamPool::Upstream {
   Endpoint endpoint;
-  bool edns = true;  // until it shows that it does not know it
+  BootNs plain_until;      // it rejected EDNS: asked without until then
+  bool reachable = true;   // the last socket could be opened; so that the log tells it once
   std::vector<std::unique_ptr<Socket>> sockets = std::vector<std::unique_ptr<Socket>>(kSocketsPerUpstream);
 };
 
@@ -30,6 +33,7 @@ struct UpstreamPool::Socket {
     std::uint16_t id = 0;
     std::uint64_t ticket = 0;
     std::string name;  // with its random case
+    bool edns = true;
   };
 
   Fd fd;
@@ -55,6 +59,7 @@ struct UpstreamPool::TcpAsk {
   std::uint64_t ticket = 0;
   std::uint16_t id = 0;
   std::string name;
+  bool edns = true;
   std::vector<std::uint8_t> out;
   std::size_t out_done = 0;
   std::vector<std::uint8_t> in;
@@ -86,6 +91,7 @@ UpstreamPool::~UpstreamPool() {
 void UpstreamPool::set_upstreams(const std::vector<Endpoint>& endpoints) {
   const auto old = std::move(upstreams_);
   upstreams_.clear();
+  first_ = 0;
   for (const Endpoint& endpoint : endpoints) {
     const auto same = std::ranges::find(old, endpoint, [](const auto& upstream) { return upstream->endpoint; });
     upstreams_.push_back(same != old.end() ? *same : std::make_shared<Upstream>());
@@ -132,9 +138,12 @@ std::unique_ptr<UpstreamPool::Socket> UpstreamPool::open_socket(const std::share
   socket->fd.reset(::socket(address.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   // connect() takes a random free port and makes the kernel drop what others send to it.
   if (!socket->fd || ::connect(socket->fd.get(), address.get(), address.size()) != 0) {
-    spdlog::warn("upstream {}: no socket: {}", upstream->endpoint.to_string(), std::strerror(errno));
+    if (std::exchange(upstream->reachable, false)) {
+      spdlog::warn("upstream {}: no socket: {}", upstream->endpoint.to_string(), std::strerror(errno));
+    }
     return nullptr;
   }
+  upstream->reachable = true;
   socket->upstream = upstream;
   socket->opened = clock_.now();
   Socket* raw = socket.get();
@@ -191,7 +200,7 @@ void UpstreamPool::attempt(Flight& flight) {
     return;
   }
   flight.timer = loop_.at(flight.asked + at_ms * kNsPerMs, [this, ticket] { attempt(*flights_.at(ticket)); });
-  send_udp(flight, upstreams_[flight.attempts % upstreams_.size()]);
+  send_udp(flight, upstreams_[(first_ + flight.attempts) % upstreams_.size()]);
   ++flight.attempts;
 }
 
@@ -200,14 +209,15 @@ void UpstreamPool::send_udp(Flight& flight, const std::shared_ptr<Upstream>& ups
   if (socket == nullptr) {
     return;  // the next attempt is armed
   }
-  Socket::Sent sent{random_.u16(), flight.ticket, random_case(flight.question.name)};
+  const bool edns = upstream->plain_until <= clock_.now();
+  Socket::Sent sent{random_.u16(), flight.ticket, random_case(flight.question.name), edns};
   while (std::ranges::find(socket->sent, sent.id, &Socket::Sent::id) != socket->sent.end()) {
     sent.id = random_.u16();
   }
   std::array<std::uint8_t, kUdpPlainPayload> buffer;
   const Wire name{reinterpret_cast<const std::uint8_t*>(sent.name.data()), sent.name.size()};
   const std::size_t size =
-      write_upstream_query({sent.id, name, true, &flight.question}, upstream->edns, buffer);
+      write_upstream_query({sent.id, name, true, &flight.question}, edns, buffer);
   ++socket->queries;
   socket->sent.push_back(std::move(sent));
   // A send that fails is a lost packet: the next attempt is armed.
@@ -222,16 +232,27 @@ void UpstreamPool::on_readable(Socket* socket) {
       if (errno == EAGAIN || errno == EINTR) {
         return;
       }
-      // Nobody listens there (ICMP): do not wait for the attempts in between.
-      for (const Socket::Sent& sent : std::exchange(socket->sent, {})) {
-        if (const auto flight = flights_.find(sent.ticket); flight != flights_.end()) {
-          attempt(*flight->second);
-        }
-      }
+      unreachable(socket);
       return;
     }
     on_datagram(socket, {buffer.data(), static_cast<std::size_t>(got)});
   }
+}
+
+/// Nobody listens there (ICMP). Other upstreams are asked at once; when all said so, the armed attempts
+/// go on, because a name server that restarts looks like this.
+void UpstreamPool::unreachable(Socket* socket) {
+  for (const Socket::Sent& sent : std::exchange(socket->sent, {})) {
+    const auto flight = flights_.find(sent.ticket);
+    if (flight != flights_.end() && ++flight->second->refusals < upstreams_.size()) {
+      attempt(*flight->second);
+    }
+  }
+}
+
+void UpstreamPool::prefer(const std::shared_ptr<Upstream>& upstream) {
+  const auto at = std::ranges::find(upstreams_, upstream);
+  first_ = at == upstreams_.end() ? first_ : static_cast<std::size_t>(at - upstreams_.begin());
 }
 
 void UpstreamPool::on_datagram(Socket* socket, Bytes message) {
@@ -253,8 +274,8 @@ void UpstreamPool::on_datagram(Socket* socket, Bytes message) {
     verdict = parse_answer(message, {id, name, true, &flight->second->question}, clock_.now(), answer);
   }
   if (verdict != AnswerVerdict::kMismatch) {
-    if (verdict == AnswerVerdict::kNoEdns) {
-      socket->upstream->edns = false;
+    if (verdict == AnswerVerdict::kNoEdns && !sent->edns) {
+      verdict = AnswerVerdict::kFailed;  // EDNS is not what it rejects
     }
     socket->sent.erase(sent);
     settle(ticket, socket->upstream, verdict, std::move(answer));
@@ -280,6 +301,7 @@ void UpstreamPool::settle(std::uint64_t ticket,
   Flight& flight = *found->second;
   switch (verdict) {
     case AnswerVerdict::kUsable:
+      prefer(upstream);
       finish(ticket);
       on_answer_(ticket, std::move(answer));
       return;
@@ -287,6 +309,7 @@ void UpstreamPool::settle(std::uint64_t ticket,
       send_tcp(flight, upstream);
       return;
     case AnswerVerdict::kNoEdns:
+      upstream->plain_until = clock_.now() + kPlainS * kNsPerS;
       attempt(flight);
       return;
     case AnswerVerdict::kMismatch:
@@ -317,7 +340,9 @@ void UpstreamPool::finish(std::uint64_t ticket) {
 }
 
 void UpstreamPool::send_tcp(Flight& flight, const std::shared_ptr<Upstream>& upstream) {
-  if (tcp_.size() >= kTcpMax) {
+  const bool asked = std::ranges::any_of(
+      tcp_, [&](const auto& ask) { return ask->ticket == flight.ticket && ask->upstream == upstream; });
+  if (asked || tcp_.size() >= kTcpMax) {
     return;  // the armed attempt asks again over UDP
   }
   auto ask = std::make_unique<TcpAsk>();
@@ -330,9 +355,10 @@ void UpstreamPool::send_tcp(Flight& flight, const std::shared_ptr<Upstream>& ups
   ask->ticket = flight.ticket;
   ask->id = random_.u16();
   ask->name = random_case(flight.question.name);
+  ask->edns = upstream->plain_until <= clock_.now();
   ask->out.resize(2 + kUdpPlainPayload);
   const Wire name{reinterpret_cast<const std::uint8_t*>(ask->name.data()), ask->name.size()};
-  const std::size_t size = write_upstream_query({ask->id, name, false, &flight.question}, upstream->edns,
+  const std::size_t size = write_upstream_query({ask->id, name, false, &flight.question}, ask->edns,
                                                 std::span(ask->out).subspan(2));
   ask->out.resize(2 + size);
   ask->out[0] = static_cast<std::uint8_t>(size >> 8);
@@ -385,6 +411,9 @@ void UpstreamPool::on_tcp(TcpAsk* ask, std::uint32_t) {
   if (flight != flights_.end()) {
     const Wire name{reinterpret_cast<const std::uint8_t*>(ask->name.data()), ask->name.size()};
     verdict = parse_answer(message, {ask->id, name, false, &flight->second->question}, clock_.now(), answer);
+  }
+  if (verdict == AnswerVerdict::kTruncated || (verdict == AnswerVerdict::kNoEdns && !ask->edns)) {
+    verdict = AnswerVerdict::kFailed;  // over TCP nothing is cut off; asking again would go on for ever
   }
   drop(verdict, std::move(answer));
 }

@@ -5,8 +5,8 @@
 // A query goes out with a random id and letter case from one of kSocketsPerUpstream connected
 // sockets, chosen at random; a socket is replaced after kQueriesPerSocket queries or kSocketAgeS.
 // Only a reply that matches all of it counts. Anything else that reaches a socket ends the socket,
-// and its questions go over TCP (RFC 5452, RFC 9619). Attempts: kAttempts, each to the next
-// upstream, the first reply wins. Sockets are the node's: they are made here, in the node's network
+// and its questions go over TCP (RFC 5452). Attempts are made at kAttemptAtMs, each to the next
+// upstream, first the one that answered last; the first reply wins. Sockets are the node's: they are made here, in the node's network
 // namespace, never in the steering namespace. Thread: the worker's loop.
 #pragma once
 
@@ -33,6 +33,7 @@ class UpstreamPool final : public UpstreamPort {
   static constexpr std::uint64_t kAttemptAtMs[] = {0, 700, 1800, 3000};
   static constexpr std::uint64_t kGiveUpMs = 4500;
   static constexpr std::size_t kTcpMax = 64;  // connections to upstreams at once
+  static constexpr std::uint64_t kPlainS = 300;  // for how long an upstream that rejected EDNS is spared it
 
   using OnAnswer = std::function<void(std::uint64_t ticket, Answer answer)>;
   using OnFailure = std::function<void(std::uint64_t ticket, UpstreamFailure failure)>;
@@ -57,6 +58,8 @@ class UpstreamPool final : public UpstreamPort {
   void on_datagram(Socket* socket, Bytes message);
   void on_tcp(TcpAsk* ask, std::uint32_t events);
   void settle(std::uint64_t ticket, const std::shared_ptr<Upstream>& upstream, AnswerVerdict verdict, Answer answer);
+  void unreachable(Socket* socket);
+  void prefer(const std::shared_ptr<Upstream>& upstream);
   void finish(std::uint64_t ticket);
   void retire(Socket* socket);
   void sweep();
@@ -70,6 +73,7 @@ class UpstreamPool final : public UpstreamPort {
   OnFailure on_failure_;
   RandomSource random_;
   std::vector<std::shared_ptr<Upstream>> upstreams_;
+  std::size_t first_ = 0;  // the upstream asked first: the one that answered last
   std::unordered_map<std::uint64_t, std::unique_ptr<Flight>> flights_;
   std::list<std::unique_ptr<Socket>> draining_;  // replaced, but replies may still come
   EventLoop::TimerId sweep_timer_ = 0;

@@ -92,7 +92,7 @@ bool WireReader::name(NameBuffer& name) {
         at_ = at + 2;
         jumped = true;
       }
-      if (target >= limit) {
+      if (target >= limit || target < kHeaderSize) {
         return false;
       }
       at = limit = target;

@@ -33,6 +33,8 @@ inline constexpr std::uint16_t kTypeNsec3 = 50;
 inline constexpr std::uint16_t kTypeAny = 255;
 inline constexpr std::uint16_t kClassIn = 1;
 
+inline constexpr std::uint8_t kOpcodeQuery = 0;
+
 inline constexpr std::uint8_t kRcodeNoError = 0;
 inline constexpr std::uint8_t kRcodeFormErr = 1;
 inline constexpr std::uint8_t kRcodeServFail = 2;
@@ -83,7 +85,7 @@ class WireReader {
   /// A name as it stands; a compression pointer is an error.
   bool plain_name(NameBuffer& name);
   /// A name that may be compressed (RFC 1035 4.1.4). Pointers must go strictly backwards, so that
-  /// they end; at most 127 labels.
+  /// they end, and not into the header.
   bool name(NameBuffer& name);
 
  private:

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dnsproxy/worker.h"
 
-#include <sys/prctl.h>
 #include <sys/socket.h>
 
-#include <csignal>
+#include <array>
 #include <map>
 
 #include "base/channel.h"
@@ -21,6 +20,7 @@ namespace {
 
 constexpr std::uint64_t kPurgeMs = 10'000;
 constexpr std::uint64_t kAdoptMs = 2;
+constexpr std::uint64_t kHeldMs = 500;
 
 /// Datagrams to the observer. Its absence costs events, which are counted, and nothing else.
 class ObserverSocket final : public EventSink {
@@ -73,6 +73,7 @@ class Worker final : public ReplySink {
     }
     keeper_ = std::move(*channel);
     purge_later();
+    expire_later();
     return {};
   }
 
@@ -90,6 +91,13 @@ class Worker final : public ReplySink {
     loop_.after_ms(kPurgeMs, [this] {
       grants_.purge(clock_.now());
       purge_later();
+    });
+  }
+
+  void expire_later() {
+    loop_.after_ms(kHeldMs, [this] {
+      resolver_.expire_held(clock_.now());
+      expire_later();
     });
   }
 
