@@ -188,19 +188,18 @@ void add_options(CLI::App& command, ObserveOptions& options, std::vector<CLI::Op
   command.add_option("-o,--output", options.output, "compact, or json: an object a line, in Hubble's shape")
       ->check(CLI::IsMember({"compact", "json"}))
       ->capture_default_str();
-  command.add_option("--server", options.server, "Address of the observer: unix:///PATH or HOST:PORT")
-      ->envname("POSTERN_OBSERVER")
-      ->capture_default_str();
+  command.add_option("--server", options.server, "Another flow log: unix:///PATH, or HOST:PORT of Hubble's agent or Relay");
 }
 
 }  // namespace
 
-void add_observe_command(CLI::App& app, int& exit_status) {
+void add_observe_command(CLI::App& app, const std::string& observer, int& exit_status) {
   auto* command = app.add_subcommand("observe", "What sandboxes tried, what was blocked, and by which rule");
   auto options = std::make_shared<ObserveOptions>();
   auto last = std::make_shared<std::vector<CLI::Option*>>();
   add_options(*command, *options, *last);
-  command->callback([options, last, &exit_status] {
+  command->callback([options, last, &observer, &exit_status] {
+    options->server = options->server.empty() ? observer : options->server;
     options->last_given = last->front()->count() > 0;
     const auto shown = options->blocked ? show_blocked(*options) : show_flows(*options);
     if (!shown) {

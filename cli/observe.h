@@ -4,10 +4,14 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <string>
 
 namespace postern {
 
+inline constexpr const char* kObserverSocket = "/run/postern/observer.sock";
+
 /// Adds the command; its outcome goes to `exit_status`.
-void add_observe_command(CLI::App& app, int& exit_status);
+/// @param observer where it asks unless --server names another: a path, unix:///PATH or HOST:PORT.
+void add_observe_command(CLI::App& app, const std::string& observer, int& exit_status);
 
 }  // namespace postern

@@ -13,7 +13,7 @@
 namespace postern {
 
 struct ObserveOptions {
-  std::string server = "unix:///run/postern/observer.sock";
+  std::string server;
   bool follow = false;
   bool blocked = false;
   bool all = false;
