@@ -14,7 +14,7 @@ constexpr std::size_t kInnerStarsMax = 4;
 
 std::optional<Prefix> read_prefix(const YamlField& field) {
   const std::string text = field.text();
-  if (text.empty()) {
+  if (field.type() != YamlField::Type::kScalar) {
     return std::nullopt;
   }
   auto prefix = Prefix::parse(text);
@@ -196,11 +196,11 @@ bool expect_kind(const YamlField& document, std::string_view kind) {
     return false;
   }
   const std::string version = document["apiVersion"].text();
-  if (!version.empty() && version != kApiVersion) {
+  if (document["apiVersion"].type() == YamlField::Type::kScalar && version != kApiVersion) {
     document["apiVersion"].error("\"" + printable(version) + "\" is not known: write " + std::string(kApiVersion));
   }
   const std::string found = document["kind"].text();
-  if (!found.empty() && found != kind) {
+  if (document["kind"].type() == YamlField::Type::kScalar && found != kind) {
     document["kind"].error("\"" + printable(found) + "\" does not belong into this file: write " + std::string(kind));
   }
   return version == kApiVersion && found == kind;
@@ -214,7 +214,7 @@ std::string read_object_name(const YamlField& document) {
   const bool ok =
       !name.empty() && name.size() <= 63 && name.front() != '-' && name.back() != '-' &&
       std::ranges::all_of(name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
-  if (!ok && field.present()) {
+  if (!ok && field.type() == YamlField::Type::kScalar) {
     field.error("\"" + printable(name.substr(0, 80)) +
                 "\" is not an object name: use up to 63 lower-case letters, digits and hyphens");
   }
@@ -229,19 +229,20 @@ PortSet read_ports(const YamlField& ports, const PortSet& otherwise) {
   const auto items = ports.items();
   for (const YamlField& item : items) {
     const std::string text = item.text();
-    if (text.empty()) {
+    if (item.type() != YamlField::Type::kScalar) {
       continue;
     }
     if (const auto added = set.add(text); !added) {
       item.error(added.error().message());
     }
+    if (set.ranges().size() > PortSet::kRangesMax) {
+      ports.error("has more than " + std::to_string(PortSet::kRangesMax) +
+                  " ranges: join neighbouring ports into ranges");
+      break;
+    }
   }
   if (items.empty() && ports.type() == YamlField::Type::kList) {
     ports.error("is an empty list, which would open nothing: give ports, or remove it for " + otherwise.to_string());
-  }
-  if (set.ranges().size() > PortSet::kRangesMax) {
-    ports.error("has more than " + std::to_string(PortSet::kRangesMax) +
-                " ranges: join neighbouring ports into ranges");
   }
   return set;
 }

@@ -176,8 +176,10 @@ std::vector<AllowlistTemplate> read_templates(std::string_view text,
 
 void use_template(const YamlField& reference, const TemplateSet& templates, Policy& policy) {
   const std::string name = reference.type() == YamlField::Type::kMap ? reference["name"].text() : reference.text();
-  if (name.empty()) {
-    return;
+  const bool named = reference.type() == YamlField::Type::kMap ? reference["name"].type() == YamlField::Type::kScalar
+                                                               : reference.type() == YamlField::Type::kScalar;
+  if (!named) {
+    return;  // reported by text()
   }
   const auto found = templates.find(name);
   if (found == templates.end()) {

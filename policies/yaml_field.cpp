@@ -39,8 +39,9 @@ struct Refused {
 class Builder final : public YAML::EventHandler {
  public:
   std::vector<Node> take() { return std::move(nodes_); }
+  const YAML::Mark& start() const { return start_; }  ///< Where the document began.
 
-  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentStart(const YAML::Mark& mark) override { start_ = mark; }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { add(mark, anchor, YamlField::Type::kNull); }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
@@ -94,6 +95,9 @@ class Builder final : public YAML::EventHandler {
     if (std::ranges::any_of(map, [&](const Entry& entry) { return entry.key == value; })) {
       throw Refused{mark, "key \"" + printable(value) + "\" is there twice: remove one"};
     }
+    if (map.size() >= YamlField::kKeysMax) {
+      throw Refused{mark, "more than " + std::to_string(YamlField::kKeysMax) + " keys in one map"};
+    }
     key_ = {value, 0, mark.line + 1, mark.column + 1};
     key_pending_ = true;
   }
@@ -134,6 +138,7 @@ class Builder final : public YAML::EventHandler {
 
   std::vector<Node> nodes_;
   std::vector<std::size_t> open_;
+  YAML::Mark start_ = YAML::Mark::null_mark();
   Entry key_;
   bool key_pending_ = false;
 };
@@ -216,11 +221,17 @@ std::vector<YamlField> YamlField::parse(std::string_view text, const std::string
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
+    YAML::Mark last = YAML::Mark::null_mark();
     while (true) {
       Builder builder;
       if (!parser.HandleNextDocument(builder)) {
         break;
       }
+      // A stray "," is an empty document to yaml-cpp 0.7 and stays where it is: it would be read for ever.
+      if (builder.start().pos == last.pos) {
+        throw Refused{last, "not YAML: a value cannot begin here"};
+      }
+      last = builder.start();
       auto document = std::make_shared<Document>();
       document->file = file;
       document->nodes = builder.take();

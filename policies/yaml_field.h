@@ -5,7 +5,7 @@
 // A key that is not asked for is an error, and so is a wrong type: a policy that says more than is
 // enforced would be a lie. The only file that includes yaml-cpp is yaml_field.cpp; its exceptions
 // end there. Refused: anchors and aliases (a few of them make gigabytes), duplicate keys, tags.
-// Limits: kFileMax bytes, kDepthMax nested collections, kNodesMax nodes.
+// Limits: kFileMax bytes, kDepthMax nested collections, kNodesMax nodes, kKeysMax keys of a map.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +24,7 @@ class YamlField {
   static constexpr std::size_t kFileMax = 4u << 20;
   static constexpr int kDepthMax = 16;
   static constexpr std::size_t kNodesMax = 400'000;
+  static constexpr std::size_t kKeysMax = 1000;  // of one map
 
   enum class Type { kMissing, kNull, kScalar, kList, kMap };
 

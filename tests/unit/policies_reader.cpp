@@ -166,6 +166,21 @@ TEST_CASE("reader: a pattern must not open a whole top-level domain", "[policies
   CHECK(errors_of("  allow:\n  - names: [\"*.*.example.com\", localhost, \"a.*.*.*.*.example.com\"]\n").empty());
 }
 
+TEST_CASE("reader: an empty word is wrong everywhere, never nothing", "[policies]") {
+  for (const char* spec : {"  allow:\n  - {names: [a.example], ports: [\"\"]}\n", "  allow:\n  - cidrs: [\"\"]\n",
+                           "  deny:\n  - cidrs: [\"\"]\n", "  allow:\n  - {cidrs: [10.0.0.0/8], except: [\"\"]}\n",
+                           "  allow:\n  - templates: [\"\"]\n", "  allow:\n  - templates: [{name: \"\"}]\n",
+                           "  inbound:\n  - {from: \"\"}\n", "  mode: \"\"\n", "  dns: {private: [\"\"]}\n",
+                           "  dns: {allow: [\"\"]}\n", "  dns: {grace_s: \"\"}\n"}) {
+    INFO(spec);
+    CHECK(std::ranges::count(errors_of(spec), '\n') == 0);
+    CHECK(errors_of(spec) != "");
+  }
+  CHECK(errors_in("apiVersion: \"\"\nkind: EgressPolicy\nmetadata: {name: a}\nspec: {}\n") != "");
+  CHECK(errors_in("apiVersion: postern.dev/v1alpha1\nkind: \"\"\nmetadata: {name: a}\nspec: {}\n") != "");
+  CHECK(errors_in("apiVersion: postern.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: \"\"}\nspec: {}\n") != "");
+}
+
 TEST_CASE("reader: the head of the object", "[policies]") {
   CHECK_THAT(errors_in("kind: EgressPolicy\n"), ContainsSubstring("agent.yaml:1:1: apiVersion: is missing"));
   CHECK_THAT(errors_in("apiVersion: v1\nkind: EgressPolicy\n"),

@@ -52,6 +52,14 @@ TEST_CASE("yaml: broken text says where", "[policies]") {
   CHECK_THAT(refusal("a: b: c\n"), ContainsSubstring("f.yaml:1:"));
 }
 
+TEST_CASE("yaml: a stray comma or bracket ends the parser, which read it as documents for ever", "[policies]") {
+  for (const char* text : {",", ",a: 1\n", "]", "}", "a: 1\n---\n,\n", "a: 1\n---\n]\n", "a: 1\n}\n", "a: [1]]\n"}) {
+    INFO(text);
+    CHECK_THAT(refusal(text), ContainsSubstring("not YAML"));
+  }
+  CHECK_THAT(refusal("a: 1\n---\n ,\n"), Equals("f.yaml:3:2: not YAML: a value cannot begin here"));
+}
+
 TEST_CASE("yaml: limits", "[policies]") {
   const std::string deep = "a: " + std::string(2000, '[') + std::string(2000, ']');
   CHECK_THAT(refusal(deep), ContainsSubstring("nested too deeply"));
@@ -61,6 +69,11 @@ TEST_CASE("yaml: limits", "[policies]") {
     wide += "1,";
   }
   CHECK_THAT(refusal(wide + "]"), ContainsSubstring("too many values"));
+  std::string keys;
+  for (std::size_t i = 0; i <= YamlField::kKeysMax; ++i) {
+    keys += "k" + std::to_string(i) + ": 1\n";
+  }
+  CHECK_THAT(refusal(keys), ContainsSubstring("more than 1000 keys"));
 }
 
 TEST_CASE("yaml: documents", "[policies]") {
