@@ -199,6 +199,7 @@ void Keeper::spawn(std::uint32_t index) {
     return;
   }
   if (pid == 0) {
+    ends->first.reset();  // with the keeper's end open in itself it would never see the keeper go
     become_worker(index, std::move(ends->second));
   }
   Worker& worker = workers_[index];

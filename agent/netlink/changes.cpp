@@ -29,9 +29,15 @@ class Nest {
   nlattr* nest_;
 };
 
-void put_address(NetlinkRequest& request, std::uint16_t type, const Prefix& prefix) {
-  const bool v4 = prefix.is_v4();
-  mnl_attr_put(request.header(), type, v4 ? 4 : 16, v4 ? prefix.address.v4() : prefix.address.bytes.data());
+void put_address(NetlinkRequest& request, std::uint16_t type, const Address& address) {
+  const bool v4 = address.is_v4();
+  mnl_attr_put(request.header(), type, v4 ? 4 : 16, v4 ? address.v4() : address.bytes.data());
+}
+
+void put_end(NetlinkRequest& request, const VethEnd& end, std::uint32_t mtu) {
+  mnl_attr_put_strz(request.header(), IFLA_IFNAME, end.name.c_str());
+  mnl_attr_put(request.header(), IFLA_ADDRESS, end.mac.size(), end.mac.data());
+  mnl_attr_put_u32(request.header(), IFLA_MTU, mtu);
 }
 
 }  // namespace
@@ -39,17 +45,15 @@ void put_address(NetlinkRequest& request, std::uint16_t type, const Prefix& pref
 Result<> add_veth(const VethPair& pair) {
   NetlinkRequest request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
   request.body<ifinfomsg>().ifi_family = AF_UNSPEC;
-  mnl_attr_put_strz(request.header(), IFLA_IFNAME, pair.name.c_str());
-  mnl_attr_put_u32(request.header(), IFLA_MTU, pair.mtu);
+  put_end(request, pair.here, pair.mtu);
   {
     const Nest info(request, IFLA_LINKINFO);
     mnl_attr_put_strz(request.header(), IFLA_INFO_KIND, "veth");
     const Nest data(request, IFLA_INFO_DATA);
     const Nest peer(request, VETH_INFO_PEER);
     mnl_nlmsg_put_extra_header(request.header(), sizeof(ifinfomsg));
-    mnl_attr_put_strz(request.header(), IFLA_IFNAME, pair.peer_name.c_str());
-    mnl_attr_put_u32(request.header(), IFLA_MTU, pair.mtu);
-    mnl_attr_put_u32(request.header(), IFLA_NET_NS_FD, static_cast<std::uint32_t>(pair.peer_netns));
+    put_end(request, pair.there, pair.mtu);
+    mnl_attr_put_u32(request.header(), IFLA_NET_NS_FD, static_cast<std::uint32_t>(pair.netns_there));
   }
   return change(request);
 }
@@ -76,10 +80,14 @@ Result<> add_route(const Route& route) {
   body.rtm_dst_len = static_cast<unsigned char>(route.prefix.family_bits());
   body.rtm_table = RT_TABLE_UNSPEC;
   body.rtm_protocol = RTPROT_STATIC;
-  body.rtm_scope = route.local ? RT_SCOPE_HOST : RT_SCOPE_LINK;
+  body.rtm_scope = route.local ? RT_SCOPE_HOST : route.gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
   body.rtm_type = route.local ? RTN_LOCAL : RTN_UNICAST;
   if (route.prefix.family_bits() > 0) {
-    put_address(request, RTA_DST, route.prefix);
+    put_address(request, RTA_DST, route.prefix.address);
+  }
+  if (route.gateway) {
+    body.rtm_flags = RTNH_F_ONLINK;
+    put_address(request, RTA_GATEWAY, *route.gateway);
   }
   mnl_attr_put_u32(request.header(), RTA_OIF, route.ifindex);
   mnl_attr_put_u32(request.header(), RTA_TABLE, route.table);

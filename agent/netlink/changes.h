@@ -4,18 +4,22 @@
 // Only postern-setup makes any, and, but for one veth, only in a namespace of its own.
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 
-#include "base/ip.h"
+#include "agent/netlink/messages.h"
 
 namespace postern {
 
+struct VethEnd {
+  std::string name;
+  MacAddress mac{};  ///< Said at once: one that the kernel chose, udev may change.
+};
 struct VethPair {
-  std::string name;       ///< End here.
-  std::string peer_name;  ///< End in the other namespace.
-  int peer_netns = -1;    ///< Descriptor of that namespace.
+  VethEnd here;
+  VethEnd there;
+  int netns_there = -1;  ///< Descriptor of the other namespace.
   std::uint32_t mtu = 0;
 };
 /// @return exists: an interface of this name is there already.
@@ -24,12 +28,13 @@ Result<> remove_link(std::uint32_t ifindex);
 /// Up; with noarp, without neighbour resolution.
 Result<> set_link_up(std::uint32_t ifindex, bool noarp);
 
-/// `ip route add local|unicast PREFIX dev IFINDEX table TABLE`.
+/// `ip route add local|unicast PREFIX [via GATEWAY onlink] dev IFINDEX table TABLE`.
 struct Route {
   Prefix prefix;
   std::uint32_t ifindex = 0;
   std::uint32_t table = 0;
   bool local = false;
+  std::optional<Address> gateway = {};
 };
 Result<> add_route(const Route& route);
 /// `ip [-6] rule add iif NAME lookup TABLE pref PRIORITY`, for the family of v4.

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <set>
 
+#include "agent/netlink/messages.h"
+
 namespace postern {
 
 Result<std::unique_ptr<LinkMonitor>> LinkMonitor::make(EventLoop& loop, Callbacks callbacks) {
@@ -36,7 +38,9 @@ void LinkMonitor::on_readable() {
   std::set<std::uint32_t> links_removed;
   std::set<std::uint32_t> filters_removed;
   for (;;) {
-    const ssize_t got = ::recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    sockaddr_nl sender{};
+    socklen_t sender_size = sizeof(sender);
+    const ssize_t got = ::recvfrom(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&sender), &sender_size);
     if (got < 0 && errno == ENOBUFS) {
       callbacks_.on_overrun();
       continue;
@@ -44,20 +48,21 @@ void LinkMonitor::on_readable() {
     if (got <= 0) {
       break;
     }
+    if (sender.nl_pid != 0) {
+      continue;  // not from the kernel
+    }
     int left = static_cast<int>(got);
     for (auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data()); mnl_nlmsg_ok(message, left);
          message = mnl_nlmsg_next(message, &left)) {
-      if (message->nlmsg_type == RTM_NEWADDR || message->nlmsg_type == RTM_DELADDR) {
+      const auto event = parse_event(message);
+      if (!event) {
+        callbacks_.on_overrun();  // something happened, and we do not know what
+      } else if (event->kind == LinkEvent::Kind::kAddresses) {
         addresses = true;
-      } else if (message->nlmsg_type == RTM_DELLINK && mnl_nlmsg_get_payload_len(message) >= sizeof(ifinfomsg)) {
-        const auto* body = static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(message));
-        // A port that leaves its bridge is told with the bridge's family; the interface is still there.
-        if (body->ifi_family == AF_UNSPEC) {
-          links_removed.insert(static_cast<std::uint32_t>(body->ifi_index));
-        }
-      } else if ((message->nlmsg_type == RTM_DELQDISC || message->nlmsg_type == RTM_DELTFILTER) &&
-                 mnl_nlmsg_get_payload_len(message) >= sizeof(tcmsg)) {
-        filters_removed.insert(static_cast<std::uint32_t>(static_cast<const tcmsg*>(mnl_nlmsg_get_payload(message))->tcm_ifindex));
+      } else if (event->kind == LinkEvent::Kind::kLinkRemoved) {
+        links_removed.insert(event->ifindex);
+      } else if (event->kind == LinkEvent::Kind::kFilterRemoved) {
+        filters_removed.insert(event->ifindex);
       }
     }
   }

@@ -51,7 +51,8 @@ Result<> NetlinkSocket::call(NetlinkRequest& request, const Each& each) {
                     : mnl_cb_run(buffer.data(), static_cast<std::size_t>(got), header->nlmsg_seq,
                                  mnl_socket_get_portid(socket_.get()), on_message, const_cast<Each*>(&each));
     if (more < 0) {
-      return Error::from_errno("rtnetlink", errno);
+      // libmnl's word for NLM_F_DUMP_INTR; no signal can interrupt a datagram that is there.
+      return Error::from_errno("rtnetlink", dump && got > 0 && errno == EINTR ? EAGAIN : errno);
     }
   }
   return {};

@@ -40,7 +40,8 @@ class NetlinkSocket {
   static Result<NetlinkSocket> open();
 
   /// Sends, and calls back for every message of the answer until its end or acknowledgement.
-  /// @return the kernel's error.
+  /// @return the kernel's error. again: what a dump lists changed meanwhile, so that it may be
+  /// incomplete (NLM_F_DUMP_INTR); forget what came and ask again.
   Result<> call(NetlinkRequest& request, const Each& each = {});
 
  private:

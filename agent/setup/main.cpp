@@ -1,31 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// postern-setup: what takes root, once: the steering namespace and the sockets in it, for postern-dns.
+// postern-setup: what takes root, once: the BPF file system, the steering namespace, and the sockets
+// in it for postern-dns. Ends when postern-dns has them.
 #include <net/if.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
-
-#include <linux/magic.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cctype>
+#include <cerrno>
 #include <cstdio>
 
-#include "agent/setup/steering_namespace.h"
-#include "base/channel.h"
+#include "agent/netlink/links.h"
+#include "agent/setup/bpffs.h"
+#include "agent/setup/keeper_client.h"
 #include "base/log.h"
 
 namespace postern {
 namespace {
 
-constexpr std::size_t kLinkNameMax = IF_NAMESIZE - 1;
+constexpr const char* kRunDir = "/run/postern";
 
 struct Options {
   std::string dns_socket = "/run/postern/dns.sock";
   std::string link_name = "postern-steer";
   std::uint32_t workers = 0;
+  std::uint32_t wait_s = 5;
   std::string log_level = "info";
 };
 
@@ -34,69 +35,78 @@ int fail(const Error& error) {
   return 1;
 }
 
-Result<> mount_bpffs() {
-  constexpr const char* kPath = "/sys/fs/bpf";
-  struct statfs where {};
-  if (::statfs(kPath, &where) != 0) {
-    return Error::from_errno(std::string("looking at ") + kPath + " (is sysfs mounted?)", errno);
+std::uint32_t workers_of(const Options& options) {
+  const auto cpus = static_cast<std::uint32_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
+  return options.workers != 0 ? options.workers : std::min(cpus, kWorkersMax);
+}
+
+Result<> make_run_dir() {
+  if (::mkdir(kRunDir, 0755) != 0 && errno != EEXIST) {
+    return Error::from_errno(std::string("making ") + kRunDir, errno);
   }
-  if (where.f_type == static_cast<decltype(where.f_type)>(BPF_FS_MAGIC)) {
-    return {};
-  }
-  if (::mount("bpf", kPath, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") != 0) {
-    return Error::from_errno(std::string("mounting the BPF file system on ") + kPath, errno);
-  }
-  spdlog::info("mounted the BPF file system on {}", kPath);
   return {};
 }
 
-Result<Message> greet(const Fd& keeper) {
-  POSTERN_RETURN_IF_ERROR(send_message(keeper.get(), static_cast<std::uint32_t>(DnsMessage::kHelloSetup), "", {}));
-  auto reply = receive_message(keeper.get());
-  return reply ? std::move(reply) : Result<Message>(std::move(reply).error().within("postern-dns closed the connection: its log says why"));
+/// It has sockets: they are of use only as long as their link is there.
+Result<> check_link(const Steering& steering) {
+  const auto link = find_link(steering.node_ifindex);
+  if (!link || !is_steering_link(*link)) {
+    return Error(Errc::kNotFound,
+                 "postern-dns has sockets, but the link to them was removed: stop postern-dns and posternd (which keeps "
+                 "duplicates), start postern-dns, run this again, then start posternd");
+  }
+  spdlog::info("nothing to do: postern-dns has its sockets already, {} worker(s) behind {}", steering.workers, link->name);
+  return {};
+}
+
+Result<> make_and_give(const Options& options, const KeeperClient& keeper) {
+  auto made = make_steering(options.link_name, workers_of(options));
+  if (!made) {
+    return std::move(made).error();
+  }
+  POSTERN_RETURN_IF_ERROR(keeper.give(*made));
+  made->link.leave();
+  spdlog::info("postern-dns has sockets for {} worker(s), behind {}", made->steering.workers, options.link_name);
+  return {};
 }
 
 Result<> set_up(const Options& options) {
   if (::geteuid() != 0) {
     return Error(Errc::kDenied, "making a network namespace takes root: run this with sudo");
   }
+  const BootNs deadline = SystemClock().now() + options.wait_s * kNsPerS;
+  POSTERN_RETURN_IF_ERROR(make_run_dir());
   POSTERN_RETURN_IF_ERROR(mount_bpffs());
-  auto keeper = connect_unix(options.dns_socket);
+  auto keeper = KeeperClient::connect(options.dns_socket, deadline);
   if (!keeper) {
-    return std::move(keeper).error().within("postern-dns does not run: start it first, or name its socket with --dns-socket");
+    return std::move(keeper).error();
   }
-  auto reply = greet(*keeper);
-  if (!reply) {
-    return std::move(reply).error();
-  }
-  if (const auto steering = from_body<Steering>(reply->body);
-      static_cast<DnsMessage>(reply->type) == DnsMessage::kSteering && steering) {
-    char name[IF_NAMESIZE] = {};
-    if (::if_indextoname(steering->node_ifindex, name) == nullptr) {
-      return Error(Errc::kInvalid, "postern-dns has sockets, but their link is gone: restart postern-dns, then run this again");
+  for (;;) {
+    const auto steering = keeper->ask();
+    if (!steering) {
+      return steering.error();
     }
-    spdlog::info("postern-dns has its sockets already, behind {}", name);
-    return {};
+    if (*steering) {
+      return check_link(**steering);
+    }
+    // After a restart of postern-dns posternd hands it the sockets it kept; if there is no posternd,
+    // the kernel is about to remove the link whose last socket was closed.
+    const auto link = find_link(options.link_name);
+    if (!link || !is_steering_link(*link)) {
+      return make_and_give(options, *keeper);
+    }
+    if (!poll_again(deadline)) {
+      return Error(Errc::kExists, options.link_name + " is there, but nobody gives postern-dns the sockets behind it: start posternd, which "
+                                                      "keeps duplicates, or stop whoever holds them (ss -lpn), then run this again");
+    }
   }
-  const std::uint32_t workers =
-      options.workers != 0 ? options.workers : std::clamp<std::uint32_t>(static_cast<std::uint32_t>(::sysconf(_SC_NPROCESSORS_ONLN)), 1, kWorkersMax);
-  auto made = make_steering(options.link_name, workers);
-  if (!made) {
-    return std::move(made).error();
-  }
-  std::vector<int> fds;
-  std::ranges::transform(made->sockets, std::back_inserter(fds), &Fd::get);
-  POSTERN_RETURN_IF_ERROR(send_message(keeper->get(), static_cast<std::uint32_t>(DnsMessage::kSteering), to_body(made->steering), fds));
-  // It has them once it says so: only then may this process, their other owner, end.
-  reply = greet(*keeper);
-  if (!reply) {
-    return std::move(reply).error();
-  }
-  if (static_cast<DnsMessage>(reply->type) != DnsMessage::kSteering) {
-    return Error(Errc::kInvalid, "postern-dns did not take the sockets: are both of the same version?");
-  }
-  spdlog::info("postern-dns has sockets for {} worker(s), behind {}", workers, options.link_name);
-  return {};
+}
+
+std::string check_link_name(const std::string& name) {
+  const bool good = !name.empty() && name.size() < IF_NAMESIZE && name != "." && name != ".." && std::ranges::all_of(name, [](unsigned char c) {
+    return std::isgraph(c) != 0 && c != '/' && c != ':' && c != '%';
+  });
+  return good ? "" : "an interface name has 1 to 15 characters, none of them a space, a slash, a colon or a percent sign";
 }
 
 }  // namespace
@@ -105,19 +115,23 @@ Result<> set_up(const Options& options) {
 int main(int argc, char** argv) {
   postern::Options options;
   CLI::App app{"postern-setup makes the network namespace in which postern-dns answers sandboxes, and its sockets.\n"
-               "Run it as root, once after postern-dns was started; again it does nothing."};
+               "Run it as root once postern-dns was started; again it does nothing."};
   app.add_option("--dns-socket", options.dns_socket, "Where postern-dns listens")->capture_default_str();
-  app.add_option("--link-name", options.link_name, "Name of the link to that namespace")->capture_default_str()->check([](const std::string& name) {
-    return !name.empty() && name.size() <= postern::kLinkNameMax && name.find('/') == std::string::npos
-               ? std::string()
-               : std::string("an interface name has 1 to 15 characters and no slash");
-  });
-  app.add_option("--workers", options.workers, "DNS worker processes. Default: one a CPU")->check(CLI::Range(1u, postern::kWorkersMax));
+  app.add_option("--link-name", options.link_name, "Name of the link to that namespace")
+      ->capture_default_str()
+      ->check(CLI::Validator(postern::check_link_name, "NAME"));
+  app.add_option("--workers", options.workers, "DNS worker processes. Default: one a CPU, 32 at most")->check(CLI::Range(1u, postern::kWorkersMax));
+  app.add_option("--wait", options.wait_s, "Seconds to wait for postern-dns, and for posternd to give back what it kept")
+      ->capture_default_str()
+      ->check(CLI::Range(0u, 600u));
   app.add_option("--log-level", options.log_level, "debug, info, warn or error")->capture_default_str();
   app.set_version_flag("--version", std::string("postern-setup ") + POSTERN_VERSION);
+  app.footer("Exit status 0: postern-dns has its sockets, from this run or an earlier one. Otherwise nothing of it is left,\n"
+             "but for /run/postern and the BPF file system on /sys/fs/bpf.");
   CLI11_PARSE(app, argc, argv);
   if (auto logging = postern::start_log("postern-setup", options.log_level, postern::LogFormat::kText); !logging) {
-    return postern::fail(logging.error());
+    std::fprintf(stderr, "postern-setup: %s\n", logging.error().message().c_str());
+    return 1;
   }
   if (auto done = postern::set_up(options); !done) {
     return postern::fail(done.error());

@@ -3,149 +3,147 @@
 
 #include <fcntl.h>
 #include <net/if.h>
-#include <sched.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "agent/datapath/steer_mark.h"
 #include "agent/netlink/changes.h"
 #include "agent/netlink/links.h"
 #include "agent/setup/dns_sockets.h"
+#include "agent/setup/netns.h"
 #include "base/clock.h"
 
 namespace postern {
 namespace {
 
 constexpr const char* kInnerName = "steer";
+// Locally administered, and not EGRESS_STEER_MAC's 02:50. The first one is also how we know our link again.
+constexpr MacAddress kNodeMac = {0x02, 0x51, 0x70, 0x6f, 0x73, 0x74};
+constexpr MacAddress kInnerMac = {0x02, 0x51, 0x70, 0x6f, 0x73, 0x75};
 constexpr std::uint32_t kTableLocal = 53;  // in the namespace of our own
 constexpr std::uint32_t kTableMain = 254;
 constexpr std::uint32_t kRulePriority = 1;
-// As large as the loopback's: what the sandbox's link carried must fit here, whatever its MTU.
+// The most that a veth takes. Frames arrive in the size of whatever link the sandbox has, jumbo frames
+// too, and a smaller MTU here would drop them. It makes none larger on the way back: a TCP answer keeps
+// to the MSS that the sandbox announced, and a UDP answer to 1232 bytes.
 constexpr std::uint32_t kMtu = 65535;
 
-Result<> write_sysctl(const std::string& name, const char* value) {
-  const std::string path = "/proc/sys/net/" + name;
-  const Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!file || ::write(file.get(), value, 1) != 1) {
-    return Error::from_errno("setting " + path, errno);
-  }
-  return {};
-}
-
 struct Sysctl {
-  const char* name;
+  std::string name;
   const char* value;
 };
 
-// IPv6 settings of a kernel without IPv6 are not there; then nothing is to be done either.
 Result<> write_sysctls(std::initializer_list<Sysctl> settings) {
   for (const Sysctl& setting : settings) {
-    if (auto written = write_sysctl(setting.name, setting.value); !written && written.error().code() != Errc::kNotFound) {
-      return written;
+    const std::string path = "/proc/sys/net/" + setting.name;
+    const Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    const auto length = static_cast<ssize_t>(std::strlen(setting.value));
+    if (!file || ::write(file.get(), setting.value, static_cast<std::size_t>(length)) != length) {
+      const char* hint = errno == EROFS ? " (in a container, run it privileged: /proc/sys must be writable)" : "";
+      return Error::from_errno("setting " + path + hint, errno);
     }
   }
   return {};
 }
 
-/// Runs in the steering namespace.
-Result<> furnish() {
-  const std::uint32_t inner = ::if_nametoindex(kInnerName);
-  const std::uint32_t loopback = ::if_nametoindex("lo");
-  POSTERN_RETURN_IF_ERROR(write_sysctls({
-      {"ipv4/conf/all/rp_filter", "0"},  // sources are the sandboxes', which we do not route to
-      {"ipv4/conf/default/rp_filter", "0"},
+/// What a new namespace has of these may come from the node's (net.core.devconf_inherit_init_net).
+Result<> set_inner_sysctls() {
+  return write_sysctls({
+      {"ipv4/ip_forward", "0"},
+      {"ipv4/conf/all/rp_filter", "0"},  // sources are the sandboxes', which we have no routes to
       {"ipv4/conf/steer/rp_filter", "0"},
-      {"ipv4/conf/steer/route_localnet", "1"},  // a sandbox may ask 127.0.0.53: it gets its answer from there
-      {"ipv4/conf/all/accept_local", "1"},
-      {"ipv4/tcp_fwmark_accept", "1"},  // a connection's socket takes the mark of its SYN: the sandbox
-      {"ipv6/conf/all/accept_ra", "0"},
+      {"ipv4/conf/steer/accept_local", "1"},
+      {"ipv4/conf/steer/route_localnet", "1"},  // whatever its destination: 127.0.0.53 too
+      {"ipv4/tcp_fwmark_accept", "1"},          // a connection's socket takes the mark of its SYN: the sandbox
+      {"ipv6/conf/all/disable_ipv6", "0"},
+      {"ipv6/conf/steer/disable_ipv6", "0"},
+      {"ipv6/conf/all/forwarding", "0"},
       {"ipv6/conf/steer/accept_ra", "0"},
-      {"ipv6/conf/steer/accept_dad", "0"},
-  }));
-  POSTERN_RETURN_IF_ERROR(set_link_up(loopback, false));
-  POSTERN_RETURN_IF_ERROR(set_link_up(inner, true));
-  for (const bool v4 : {true, false}) {
-    constexpr std::uint8_t kZero[4] = {};
-    const Prefix everything = v4 ? Prefix{Address::from_v4(kZero), 96} : Prefix{};
-    POSTERN_RETURN_IF_ERROR(add_route({everything, loopback, kTableLocal, true}));
-    POSTERN_RETURN_IF_ERROR(add_route({everything, inner, kTableMain, false}));
-    POSTERN_RETURN_IF_ERROR(add_rule_iif(kInnerName, kTableLocal, kRulePriority, v4));
-  }
-  return attach_steer_mark(inner);
+      {"ipv6/conf/steer/addr_gen_mode", "1"},  // no address of its own: nothing to detect, announce or ask for
+      {"ipv6/conf/steer/router_solicitations", "0"},
+  });
 }
 
-/// A namespace to come back from.
-class OtherNamespace {
- public:
-  static Result<OtherNamespace> make() {
-    OtherNamespace made;
-    made.home_.reset(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
-    if (!made.home_ || ::unshare(CLONE_NEWNET) != 0) {
-      return Error::from_errno("making a network namespace (this needs root)", errno);
-    }
-    made.there_.reset(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
-    POSTERN_RETURN_IF_ERROR(enter(made.home_));
-    return made;
+/// Everything from the veth is local, everything else leaves by it.
+Result<> add_routes(std::uint32_t inner, std::uint32_t loopback) {
+  constexpr std::uint8_t kZero[4] = {0, 0, 0, 0};
+  // Nobody has these. With one next hop there is one neighbour entry for all sandboxes; the table of
+  // neighbours is the whole node's, and an entry a sandbox would take room from its pods.
+  constexpr std::uint8_t kNextHop4[4] = {169, 254, 1, 1};
+  constexpr std::uint8_t kNextHop6[16] = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  const Prefix all4{Address::from_v4(kZero), 96};
+  const Prefix all6{};
+  const Prefix link_local{masked(Address::from_v6(kNextHop6), 10), 10};
+  for (const Route& route : {Route{all4, loopback, kTableLocal, true}, Route{all6, loopback, kTableLocal, true},
+                             // Such a destination belongs to the interface it came in by; the loopback's route does not count for it.
+                             Route{link_local, inner, kTableLocal, true},
+                             Route{all4, inner, kTableMain, false, Address::from_v4(kNextHop4)},
+                             Route{all6, inner, kTableMain, false, Address::from_v6(kNextHop6)}}) {
+    POSTERN_RETURN_IF_ERROR(add_route(route));
   }
-  int fd() const { return there_.get(); }
+  POSTERN_RETURN_IF_ERROR(add_rule_iif(kInnerName, kTableLocal, kRulePriority, true));
+  return add_rule_iif(kInnerName, kTableLocal, kRulePriority, false);
+}
 
-  template <typename Work>
-  Result<> inside(const Work& work) const {
-    POSTERN_RETURN_IF_ERROR(enter(there_));
-    auto done = work();
-    POSTERN_RETURN_IF_ERROR(enter(home_));
-    return done;
-  }
+/// Runs in the steering namespace.
+Result<std::vector<Fd>> furnish(std::uint32_t workers) {
+  const std::uint32_t inner = ::if_nametoindex(kInnerName);
+  const std::uint32_t loopback = ::if_nametoindex("lo");
+  POSTERN_RETURN_IF_ERROR(set_inner_sysctls());
+  // The mark first: without it a packet would be of no sandbox.
+  POSTERN_RETURN_IF_ERROR(attach_steer_mark(inner));
+  POSTERN_RETURN_IF_ERROR(set_link_up(loopback, false));
+  POSTERN_RETURN_IF_ERROR(set_link_up(inner, true));
+  POSTERN_RETURN_IF_ERROR(add_routes(inner, loopback));
+  return make_dns_sockets(workers);
+}
 
- private:
-  static Result<> enter(const Fd& netns) {
-    if (::setns(netns.get(), CLONE_NEWNET) != 0) {
-      return Error::from_errno("entering a network namespace", errno);
-    }
-    return {};
+Result<std::uint32_t> add_link(const std::string& name, const Netns& netns) {
+  if (auto added = add_veth({{name, kNodeMac}, {kInnerName, kInnerMac}, netns.fd(), kMtu}); !added) {
+    const bool taken = added.error().code() == Errc::kExists;
+    return std::move(added).error().within(taken ? "an interface " + name + " is there already, and is not ours: name another with --link-name"
+                                                 : "making the steering link");
   }
-  Fd home_;
-  Fd there_;
-};
+  auto link = find_link(name);
+  return link ? Result<std::uint32_t>(link->ifindex) : Result<std::uint32_t>(std::move(link).error());
+}
 
 }  // namespace
 
-Result<SteeringSockets> make_steering(const std::string& link_name, std::uint32_t workers) {
-  auto other = OtherNamespace::make();
-  if (!other) {
-    return std::move(other).error();
+LinkGuard::~LinkGuard() {
+  if (ifindex_ != 0) {
+    static_cast<void>(remove_link(ifindex_));  // if it is gone already, so much the better
   }
-  // On an error below, the namespace ends with `other`, and the veth with it.
-  if (auto added = add_veth({link_name, kInnerName, other->fd(), kMtu}); !added) {
-    const bool taken = added.error().code() == Errc::kExists;
-    return std::move(added).error().within(taken ? "an interface " + link_name + " is there already: remove it (ip link del " + link_name +
-                                                       "), or name another with --link-name"
-                                                 : "making the steering link");
+}
+
+bool is_steering_link(const LinkInfo& link) { return link.kind == "veth" && link.mac == kNodeMac; }
+
+Result<SteeringSockets> make_steering(const std::string& link_name, std::uint32_t workers) {
+  if (::access("/proc/sys/net/ipv6", F_OK) != 0) {
+    return Error(Errc::kUnsupported, "this kernel runs without IPv6 (ipv6.disable=1), and sandboxes may ask by either family: start it with ipv6.disable=0");
+  }
+  auto netns = Netns::make();
+  if (!netns) {
+    return std::move(netns).error();
+  }
+  auto ifindex = add_link(link_name, *netns);
+  if (!ifindex) {
+    return std::move(ifindex).error();
   }
   SteeringSockets made;
-  POSTERN_RETURN_IF_ERROR(write_sysctls({{("ipv6/conf/" + link_name + "/disable_ipv6").c_str(), "1"}}));
-  auto link = find_link(link_name);
-  if (!link) {
-    return std::move(link).error();
+  made.link = LinkGuard(*ifindex);
+  POSTERN_RETURN_IF_ERROR(write_sysctls({{"ipv6/conf/" + link_name + "/disable_ipv6", "1"}}));
+  auto sockets = netns->inside([&] { return furnish(workers); });
+  if (!sockets) {
+    return std::move(sockets).error().within("the steering namespace");
   }
-  POSTERN_RETURN_IF_ERROR(set_link_up(link->ifindex, true));
-  auto peer = read_peer(*link);
-  if (!peer) {
-    return std::move(peer).error().within("reading the other end of " + link_name);
-  }
-  const auto furnish_and_bind = [&]() -> Result<> {
-    POSTERN_RETURN_IF_ERROR(furnish());
-    auto sockets = make_dns_sockets(workers);
-    if (!sockets) {
-      return std::move(sockets).error();
-    }
-    made.sockets = std::move(*sockets);
-    return {};
-  };
-  POSTERN_RETURN_IF_ERROR(other->inside(furnish_and_bind));
+  POSTERN_RETURN_IF_ERROR(set_link_up(*ifindex, true));
+  made.sockets = std::move(*sockets);
   made.steering.workers = workers;
-  made.steering.node_ifindex = link->ifindex;
-  std::copy(peer->mac.begin(), peer->mac.end(), made.steering.peer_mac);
+  made.steering.node_ifindex = *ifindex;
+  std::copy(kInnerMac.begin(), kInnerMac.end(), made.steering.peer_mac);
   made.steering.created_boot_ns = clock_ns(CLOCK_BOOTTIME);
   return made;
 }
