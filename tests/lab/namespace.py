@@ -48,6 +48,9 @@ class Namespace:
     def ip(self, *words):
         return run(["ip", "-n", self.name, *words])
 
+    def mac_of(self, device):
+        return self.run(["ip", "-o", "link", "show", "dev", device]).out.split("link/ether ")[1].split()[0]
+
     def nft(self, rules):
         """Loads nftables rules (the text of a file) into this namespace."""
         return self.run(["nft", "-f", "-"], stdin=rules)

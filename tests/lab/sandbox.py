@@ -33,6 +33,10 @@ class Sandbox:
         self.ns.ip("-6", "route", "add", "default", "via", self.gateway6)
         self.set_resolver("8.8.8.8")
 
+    @property
+    def mac(self):
+        return self.ns.mac_of("eth0")
+
     def set_resolver(self, *servers, search=(), options=""):
         with open(self.resolv_conf, "w", encoding="ascii") as file:
             for server in servers:
