@@ -22,6 +22,10 @@ int main(int argc, char** argv) {
   postern::add_observe_command(app, observer, context.exit_status);
   postern::add_policy_command(app, context.exit_status);
   app.footer("`postern COMMAND --help` says more about each. Policies: docs/policies.md.");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;  // 2: a wrong command line, whatever is wrong with it
+  }
   return context.exit_status;
 }
