@@ -41,7 +41,7 @@ std::string name_hint(const flow::Flow& flow, const std::string& reason) {
   if (reason == kAddressDenied) {
     return "if the private address is meant: dns: {private: [ITS-PREFIX]}";
   }
-  return can_be_a_rule(name) ? "- names: [" + terminal_safe(name) + "]" : "-";
+  return can_be_a_rule(name) ? "- {names: [" + terminal_safe(name) + "]}" : "-";
 }
 
 std::string packet_hint(const flow::Flow& flow, const std::string& reason) {
@@ -108,7 +108,11 @@ std::vector<BlockedRow> BlockedFlows::rows() const {
   for (const auto& [key, row] : rows_) {
     rows.push_back(row);
   }
-  std::ranges::stable_sort(rows, [](const BlockedRow& a, const BlockedRow& b) { return a.count > b.count; });
+  std::ranges::stable_sort(rows, [](const BlockedRow& a, const BlockedRow& b) {
+    const bool a_helps = a.allow != "-";
+    const bool b_helps = b.allow != "-";
+    return a_helps != b_helps ? a_helps : a.count > b.count;
+  });
   return rows;
 }
 

@@ -32,7 +32,7 @@ class BlockedFlows {
 
   /// Takes a flow in; what was not dropped on its way out of a sandbox is left aside.
   void add(const flow::Flow& flow);
-  /// The most frequent first.
+  /// What a rule would allow first, then by how often.
   std::vector<BlockedRow> rows() const;
   std::uint64_t left_out() const { return left_out_; }
 

@@ -174,7 +174,7 @@ std::string compact_line(const observer::GetFlowsResponse& response) {
   }
   const FlowWords words = words_of(response.flow());
   return time_text(response.flow().time()) + "  " + padded(words.sandbox, 10) + " " + words.arrow + " " + padded(words.peer, 44) +
-         " " + padded(words.verdict, 9) + "  " + words.detail;
+         " " + padded(words.verdict, 10) + " " + words.detail;
 }
 
 }  // namespace postern
