@@ -9,6 +9,7 @@ Needs root; exit status 77 without it, which is a failure where CI is set.
 import argparse
 import array
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -28,11 +29,10 @@ HELLO_SETUP, HELLO_AGENT, STEERING, NO_STEERING, FEED = 1, 2, 4, 5, 6
 FEED_PUT, KIND_SANDBOX = 1, 4
 SOCKETS_PER_WORKER = 4  # UDP IPv4, UDP IPv6, TCP IPv4, TCP IPv6
 SO_RCVMARK, IP_PKTINFO, IP_TRANSPARENT, IPV6_TRANSPARENT = 75, 8, 19, 75
+SIOCGSKNS = 0x894C
 NOBODY = 65534
 LINK = "postern-steer"
 DNS_SOCKET = "/run/postern/dns.sock"
-CLIENTS = ("10.77.0.2", "fd77::2")
-LINK_LOCAL_CLIENT = "fe80::77:2"
 TARGETS = ("8.8.8.8", "10.77.0.1", "169.254.20.10", "10.96.0.10", "127.0.0.53",
            "2001:4860:4860::8888", "fd77::1", "fe80::53")
 # A sandbox's id is any number; those with the highest bit would go wrong with signed arithmetic.
@@ -177,10 +177,12 @@ def family_of(address):
     return 6 if ":" in address else 4
 
 
-def client_of(target):
+def client_of(target, sandbox):
+    """The address of a sandbox that asks there: each has its own."""
+    host = sandbox % 199 + 2
     if target.startswith("fe80"):
-        return LINK_LOCAL_CLIENT
-    return CLIENTS[0] if family_of(target) == 4 else CLIENTS[1]
+        return f"fe80::77:{host:x}"
+    return f"10.77.0.{host}" if family_of(target) == 4 else f"fd77::{host:x}"
 
 
 def ready(sockets, seconds=2.0):
@@ -213,7 +215,7 @@ def answer_datagram(sock, asked, origin, data):
 
 def check_udp(wire, steering, node_mac, sandbox, target, port):
     sockets = steering.of("udp", family_of(target))
-    client, asked = (client_of(target), port), (target, 53)
+    client, asked = (client_of(target, sandbox), port), (target, 53)
     what = f"UDP to {target} of sandbox {sandbox:#x}"
     wire.send_udp(sandbox, client, asked, b"question")
     got = ready(sockets)
@@ -231,7 +233,7 @@ def check_udp(wire, steering, node_mac, sandbox, target, port):
 def check_tcp(wire, steering, sandbox, target, port):
     sockets = steering.of("tcp", family_of(target))
     what = f"TCP to {target} of sandbox {sandbox:#x}"
-    connection = TcpClient(wire, sandbox, (client_of(target), port), (target, 53))
+    connection = TcpClient(wire, sandbox, (client_of(target, sandbox), port), (target, 53))
     if not connection.connect():
         check(False, f"{what}: no handshake")
         return
@@ -243,7 +245,7 @@ def check_tcp(wire, steering, sandbox, target, port):
     with accepted:
         accepted.settimeout(2)
         check(accepted.getsockopt(socket.SOL_SOCKET, socket.SO_MARK) & 0xFFFFFFFF == sandbox, f"{what}: the connection's mark")
-        check(accepted.getsockname()[:2] == (target, 53) and origin[:2] == (client_of(target), port),
+        check(accepted.getsockname()[:2] == (target, 53) and origin[:2] == (client_of(target, sandbox), port),
               f"{what}: {accepted.getsockname()} {origin}")
         connection.send(b"question")
         check(accepted.recv(100) == b"question", f"{what}: data arrives")
@@ -293,6 +295,29 @@ def frames_out(name):
     return json.loads(output("ip", "-s", "-j", "link", "show", name))[0]["stats64"]["rx"]["packets"]
 
 
+def output_inside(steering, *command):
+    """The command's output in the steering namespace: it has no name, but its sockets know it."""
+    netns = fcntl.ioctl(steering.sockets[0].fileno(), SIOCGSKNS)
+    try:
+        return subprocess.run(["nsenter", f"--net=/proc/self/fd/{netns}", *command], check=True, capture_output=True,
+                              text=True, pass_fds=[netns]).stdout
+    finally:
+        os.close(netns)
+
+
+def check_inside(steering):
+    """After packets of many sandboxes: nothing has grown with them."""
+    for family in ("-4", "-6"):
+        entries = [line for line in output_inside(steering, "ip", family, "neigh", "show", "nud", "all", "dev", "steer").splitlines()
+                   if not line.startswith("ff02:")]
+        check(len(entries) == 1, f"one neighbour for all sandboxes: {entries}")
+        check(output_inside(steering, "ip", family, "-br", "addr", "show", "dev", "steer").split()[2:] == [], f"no address of its own {family}")
+        local = output_inside(steering, "ip", family, "route", "show", "table", "53")
+        check("local default dev lo" in local, f"everything is local: {local}")
+    check(output_inside(steering, "nft", "list", "ruleset") == "", "no netfilter rule")
+    check(output_inside(steering, "cat", "/proc/sys/net/ipv4/ip_forward").strip() == "0", "nothing is forwarded")
+
+
 def test_steering(programs):
     """Every socket, seen from inside: options, order, the choice of the worker, the way back."""
     os.makedirs("/run/fake", exist_ok=True)
@@ -315,11 +340,12 @@ def test_steering(programs):
             check_udp(wire, steering, node_mac, sandbox, target, port)
             check_tcp(wire, steering, sandbox, target, port)
     for family, target in ((4, "8.8.8.8"), (6, "fd77::1")):
-        wire.send_udp(1, (client_of(target), 9), (target, 53), b"not steered", prefix=b"\x02\x51")
+        wire.send_udp(1, (client_of(target, 1), 9), (target, 53), b"not steered", prefix=b"\x02\x51")
         check(ready(steering.of("udp", family), 0.2) == [], "a frame without a sandbox's id is dropped")
-        wire.send_udp(1, (client_of(target), 9), (target, 54), b"another port")
+        wire.send_udp(1, (client_of(target, 1), 9), (target, 54), b"another port")
         check(ready(steering.of("udp", family), 0.2) == [], "nobody listens on another port")
     test_node_stays_out(wire, steering)
+    check_inside(steering)
     wire.close()
     steering.close()
     keeper.close()
@@ -424,7 +450,7 @@ def test_real(programs):
     agent.feed_sandbox(7, 1)
     agent.feed_sandbox(8, 1)  # not its owner: what arrives at worker 0 finds nobody
     for port, target in enumerate(TARGETS, 30000):
-        client = (client_of(target), port)
+        client = (client_of(target, 7), port)
         wire.send_udp(7, client, (target, 53), QUERY)
         answer = wire.receive("udp", client, (target, 53))
         check(answer is not None and is_servfail(answer.data), f"UDP to {target} is answered")
