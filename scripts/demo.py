@@ -20,7 +20,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 
 from lab import CommandFailed, Lab, wait_until  # noqa: E402
-from lab.cleanup import traces  # noqa: E402
+from lab.cleanup import what_is_left  # noqa: E402
 
 POLICY = os.path.join(ROOT, "examples", "reference-agent.yaml")
 WITHOUT_GATE = ["PASS"] * 5
@@ -210,7 +210,7 @@ def main():
     except (CommandFailed, TimeoutError, OSError) as error:
         screen.say(screen.wrong(f"\nThe demo could not go on: {error}"))
         failed = 1
-    left = traces(os.getpid())
+    left = what_is_left(os.getpid())
     screen.say(f"\n{'Left behind: ' + ' '.join(left) if left else 'Nothing is left behind: no namespace, process, pin, mount or file.'}")
     if failed or left:
         screen.say(screen.wrong("NOT as expected."))

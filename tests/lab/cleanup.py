@@ -6,6 +6,7 @@ a folder in the temporary directory, a folder below /sys/fs/bpf. So anyone can t
 """
 import glob
 import os
+import re
 import shutil
 import signal
 import sys
@@ -72,12 +73,29 @@ def remove_pins(path):
 
 
 def traces(pid=None):
-    """Names of namespaces, folders and pins of one lab process; of all lab processes if pid is None."""
+    """Paths of namespaces, folders and pins of one lab process; of all lab processes if pid is None."""
     pattern = f"{PREFIX}{'*' if pid is None else pid}"
     found = []
     for folder in (NETNS, BPFFS, tempfile.gettempdir()):
         found += glob.glob(os.path.join(folder, pattern)) + glob.glob(os.path.join(folder, pattern + "-*"))
     return sorted(set(found))
+
+
+def what_is_left(pid):
+    """All that a lab process left, as texts: paths, mounts, and processes other than itself that still run."""
+    name = re.compile(rf"{PREFIX}{pid}\b")
+    left = traces(pid)
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        left += ["mount " + line.split()[4] for line in file if name.search(line)]
+    for process in glob.glob("/proc/[0-9]*"):
+        try:
+            with open(process + "/cmdline", encoding="utf-8", errors="replace") as file:
+                command = file.read().replace("\0", " ")
+        except OSError:  # it has just ended
+            continue
+        if name.search(command) and int(process[6:]) != os.getpid():
+            left.append(f"process {process[6:]} ({command.strip()})")
+    return left
 
 
 def _pid_of(path):

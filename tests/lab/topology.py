@@ -45,7 +45,7 @@ class Lab:
         if kind and issubclass(kind, Exception):
             self.show_logs()
         self.undo.run()
-        left = cleanup.traces(os.getpid())
+        left = cleanup.what_is_left(os.getpid())
         if left:
             raise RuntimeError(f"the lab left something behind: {' '.join(left)}")
 

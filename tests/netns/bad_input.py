@@ -145,11 +145,11 @@ def command_line(lab, gate):
         true("--help" in result.err + result.out, f"{words}: {result}")
 
 
-@case("a missing capability, a kernel without BTF, one that is too old: said before anything is changed")
-def machine(lab, gate):
+@case("a missing capability: named, before anything is changed")
+def capabilities(lab, gate):
     posternd = [gate.program("posternd"), "--config", os.path.join(lab.folder, "other.yaml")]
     with open(gate.config_path, encoding="utf-8") as base, open(posternd[2], "w", encoding="utf-8") as other:
-        other.write(base.read().replace(gate.run_dir, lab.folder + "/other").replace(lab.pin_dir, lab.pin_dir + "-other"))
+        other.write(base.read().replace(gate.run_dir, lab.folder + "/other").replace(lab.pin_dir, lab.pin_dir + "/other"))
     os.makedirs(lab.folder + "/other", exist_ok=True)
     for capability in ("bpf", "net_admin", "perfmon"):
         less = ["setpriv", "--bounding-set", f"-{capability}", *posternd]
@@ -158,12 +158,7 @@ def machine(lab, gate):
             refused(result, [f"CAP_{capability.upper()}"])
         except AssertionError as error:
             raise AssertionError(f"without {capability}: {error}") from None
-    hidden = ["unshare", "--mount", "--propagation", "private", "sh", "-c",
-              'mount -t tmpfs none /sys/kernel/btf && exec "$@"', "sh", *posternd]
-    refused(lab.node.run(hidden, check=False, timeout=10), ["BTF"])
-    old = ["setarch", "--uname-2.6", *posternd]
-    refused(lab.node.run(old, check=False, timeout=10), ["kernel", "6.1"])
-    true(not os.path.exists(lab.pin_dir + "-other"), "pins of the other one were left")
+    true(not os.path.exists(lab.pin_dir + "/other"), "pins of the other one were left")
 
 
 if __name__ == "__main__":

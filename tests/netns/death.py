@@ -51,7 +51,7 @@ def children_of(pid):
 
 def answers(lab, name, address):
     def ask_once():
-        answer = ask(lab.sandbox.ns, "8.8.8.8", name, timeout=0.3)
+        answer = ask(lab.sandbox.ns, "8.8.8.8", name, timeout=0.04)
         return answer and answer.addresses == [address]
     return ask_once
 

@@ -50,14 +50,14 @@ def denials(lab, gate):
 def allowed(lab, gate):
     ask(lab.sandbox.ns, "8.8.8.8", "www.allowed.example")
     equal(lab.sandbox.connect("93.184.216.34"), "ok", "connect")
-    flow_with(gate, "93.184.216.34:443", "www.allowed.example")
+    flow_with(gate, "www.allowed.example:443", "93.184.216.34", "FORWARDED")
 
 
 @case("--blocked shows denials alone, --last the newest, -o json one object a line")
 def options(_lab, gate):
     blocked = gate.observe("--blocked", "--last", "100").out
     true("other.example.org" in blocked and "8.8.8.8:443" in blocked, blocked)
-    true("93.184.216.34:443" not in blocked, f"an allowed flow among the blocked: {blocked}")
+    true("www.allowed.example:443" not in blocked, f"an allowed flow among the blocked: {blocked}")
     equal(len(gate.observe("--last", "1").out.strip().splitlines()), 1, "lines of --last 1")
     flows = gate.flows("--last", "100")
     names = {name for flow in flows for name in flow.get("destination_names", [])}
