@@ -474,7 +474,8 @@ EGRESS_SUBPROG int egress_judge_unsolicited(const struct egress_sandbox *sandbox
 
 	if (!sandbox || !p || !key || !verdict)
 		return 0;
-	egress_drop(verdict, EGRESS_REASON_INBOUND_DENIED);
+	if (verdict->reason == EGRESS_REASON_NONE) /* else: why the flow that it belongs to keeps it out */
+		egress_drop(verdict, EGRESS_REASON_INBOUND_DENIED);
 	if (!egress_may_open(p) || !egress_is_own(sandbox, &p->dst))
 		return 0;
 	cidr = egress_cidr_of(sandbox, &key->remote);

@@ -20,8 +20,6 @@ constexpr auto kTcxIngress = static_cast<bpf_attach_type>(46);
 constexpr auto kTcxEgress = static_cast<bpf_attach_type>(47);
 constexpr std::uint32_t kBefore = 1u << 3;  // BPF_F_BEFORE: without an anchor, before all others
 
-bpf_attach_type tcx_type(Hook hook) { return hook == Hook::kIngress ? kTcxIngress : kTcxEgress; }
-
 bpf_tc_hook clsact_hook(std::uint32_t ifindex, Hook hook) {
   bpf_tc_hook out{};
   out.sz = sizeof(out);
@@ -51,6 +49,8 @@ bool exists(std::uint32_t ifindex) {
 }
 
 }  // namespace
+
+bpf_attach_type tcx_attach_type(Hook hook) { return hook == Hook::kIngress ? kTcxIngress : kTcxEgress; }
 
 AttachKind best_attach_kind() {
   // Asking an interface for its tcx programs is EINVAL on kernels that have none (before 6.6).
@@ -85,7 +85,7 @@ Result<> Attachments::attach_tcx(int program, std::uint32_t ifindex, Hook hook) 
   bpf_link_create_opts options{};
   options.sz = sizeof(options);
   options.flags = kBefore;
-  const Fd link(::bpf_link_create(program, static_cast<int>(ifindex), tcx_type(hook), &options));
+  const Fd link(::bpf_link_create(program, static_cast<int>(ifindex), tcx_attach_type(hook), &options));
   if (!link) {
     return Error::from_errno("attaching to interface " + std::to_string(ifindex), errno);
   }
@@ -112,8 +112,8 @@ Result<> Attachments::attach_clsact(int program, std::uint32_t ifindex, Hook hoo
 Result<> Attachments::detach(std::uint32_t ifindex, Hook hook) {
   if (kind_ == AttachKind::kTcx) {
     const std::string path = path_of(ifindex, hook);
-    if (const Fd pinned(::bpf_obj_get(path.c_str())); pinned && ifindex_of(pinned) == ifindex &&
-                                                      ::bpf_link_detach(pinned.get()) != 0 && errno != ENOLINK) {
+    if (const Fd pinned(::bpf_obj_get(path.c_str()));
+        pinned && ifindex_of(pinned) == ifindex && ::bpf_link_detach(pinned.get()) != 0 && errno != ENOLINK) {
       return Error::from_errno("detaching from interface " + std::to_string(ifindex), errno);
     }
     ::unlink(path.c_str());

@@ -7,6 +7,8 @@
 // Thread: posternd's loop.
 #pragma once
 
+#include <linux/bpf.h>
+
 #include <cstdint>
 #include <string>
 
@@ -20,6 +22,8 @@ enum class Hook { kIngress, kEgress };  // as the interface sees it
 
 /// tcx where the kernel has it.
 AttachKind best_attach_kind();
+/// Kernel 6.6's number; the headers of Debian 12 are of 6.1.
+bpf_attach_type tcx_attach_type(Hook hook);
 
 class Attachments {
  public:

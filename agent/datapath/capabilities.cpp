@@ -34,7 +34,8 @@ std::string missing_gate_capabilities() {
 
 Result<> keep_only_gate_capabilities() {
   if (const std::string missing = missing_gate_capabilities(); !missing.empty()) {
-    return Error(Errc::kDenied, missing + " is missing: run this as root, or give it CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON");
+    return Error(Errc::kDenied,
+                 missing + " is missing: run this as root, or give it CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON");
   }
   // The bounding set while CAP_SETPCAP, if there, still allows it.
   for (cap_value_t capability = 0; cap_get_bound(capability) >= 0; ++capability) {

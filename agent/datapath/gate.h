@@ -68,7 +68,7 @@ class Gate {
   /// Maps of one sandbox, by its slot. Making replaces what was there; the old one goes when nobody
   /// holds it any more.
   Result<> make_grants(std::uint32_t slot);
-  Result<> make_flows(std::uint32_t slot);
+  Result<> make_flows(std::uint32_t slot, std::uint32_t quota = EGRESS_FLOWS_MAX);
   Result<> drop_grants(std::uint32_t slot);
   Result<> drop_flows(std::uint32_t slot);
   Result<Fd> open_grants(std::uint32_t slot) const;
@@ -95,7 +95,9 @@ class Gate {
   Result<std::vector<Fd>> observer_maps() const;
 
   /// For tests: the loaded programs and maps.
-  struct ::gate& skeleton() { return *skeleton_; }
+  struct ::gate& skeleton() {
+    return *skeleton_;
+  }
 
  private:
   Gate(const std::string& dir, AttachKind kind);

@@ -19,7 +19,8 @@ Fd make_hash(const char* name, std::size_t key, std::size_t value, std::uint32_t
   bpf_map_create_opts options{};
   options.sz = sizeof(options);
   options.map_flags = BPF_F_NO_PREALLOC;
-  return Fd(::bpf_map_create(type, name, static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(value), entries, &options));
+  return Fd(::bpf_map_create(type, name, static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(value), entries,
+                             &options));
 }
 
 std::uint32_t id_of(const Fd& map) {
@@ -71,22 +72,25 @@ Result<Fd> Gate::open_slot(const bpf_map* outer, std::uint32_t slot) const {
   // A look-up in an outer map gives the inner one's id.
   std::uint32_t placed = 0;
   if (::bpf_map_lookup_elem(bpf_map__fd(outer), &slot, &placed) != 0 || placed != id_of(inner)) {
-    return Error(Errc::kInvalid, path + " is not the map that the programs use: detach this sandbox and attach it again");
+    return Error(Errc::kInvalid,
+                 path + " is not the map that the programs use: detach this sandbox and attach it again");
   }
   return inner;
 }
 
 Result<> Gate::make_grants(std::uint32_t slot) {
-  return put_slot(skeleton_->maps.grants, slot, make_hash("grants", sizeof(egress_addr), sizeof(egress_grant), EGRESS_GRANTS_MAX, BPF_MAP_TYPE_HASH));
+  return put_slot(skeleton_->maps.grants, slot,
+                  make_hash("grants", sizeof(egress_addr), sizeof(egress_grant), EGRESS_GRANTS_MAX, BPF_MAP_TYPE_HASH));
 }
 
-Result<> Gate::make_flows(std::uint32_t slot) {
+Result<> Gate::make_flows(std::uint32_t slot, std::uint32_t quota) {
   // What the slot's last sandbox sent is not this one's. One value for each CPU.
   const std::vector<egress_sandbox_state> none(static_cast<std::size_t>(libbpf_num_possible_cpus()));
   if (::bpf_map_update_elem(bpf_map__fd(skeleton_->maps.sandbox_state), &slot, none.data(), BPF_ANY) != 0) {
     return Error::from_errno("clearing a sandbox's sums", errno);
   }
-  return put_slot(skeleton_->maps.flows, slot, make_hash("flows", sizeof(egress_flow_key), sizeof(egress_flow), EGRESS_FLOWS_MAX, BPF_MAP_TYPE_HASH));
+  return put_slot(skeleton_->maps.flows, slot,
+                  make_hash("flows", sizeof(egress_flow_key), sizeof(egress_flow), quota, BPF_MAP_TYPE_HASH));
 }
 
 Result<> Gate::drop_grants(std::uint32_t slot) { return drop_slot(skeleton_->maps.grants, slot); }
@@ -136,7 +140,8 @@ Result<> Gate::make_cidrs(std::uint32_t policy, const std::vector<CidrTableEntry
   if (entries.size() > EGRESS_CIDRS_MAX) {
     return Error(Errc::kFull, "more than " + std::to_string(EGRESS_CIDRS_MAX) + " prefixes: join neighbouring ones");
   }
-  const Fd table = make_hash("cidrs", sizeof(egress_cidr_key), sizeof(egress_cidr_rule), EGRESS_CIDRS_MAX, BPF_MAP_TYPE_LPM_TRIE);
+  const Fd table =
+      make_hash("cidrs", sizeof(egress_cidr_key), sizeof(egress_cidr_rule), EGRESS_CIDRS_MAX, BPF_MAP_TYPE_LPM_TRIE);
   if (!table) {
     return Error::from_errno("making a table of prefixes", errno);
   }
@@ -164,7 +169,8 @@ Result<std::vector<std::uint32_t>> Gate::policies() const {
   std::vector<std::uint32_t> ids;
   std::uint32_t last = 0;
   std::uint32_t next = 0;
-  for (const std::uint32_t* after = nullptr; ::bpf_map_get_next_key(bpf_map__fd(skeleton_->maps.cidr_rules), after, &next) == 0; after = &last) {
+  for (const std::uint32_t* after = nullptr;
+       ::bpf_map_get_next_key(bpf_map__fd(skeleton_->maps.cidr_rules), after, &next) == 0; after = &last) {
     last = next;
     ids.push_back(next);
   }

@@ -43,20 +43,28 @@ KernelFacts kernel_facts() {
 
 Error explain_load_failure(int sys_errno, const KernelFacts& facts) {
   if (!facts.missing_capabilities.empty()) {
-    return {Errc::kDenied, facts.missing_capabilities + " is missing: run this as root, or give it CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"};
+    return {Errc::kDenied, facts.missing_capabilities +
+                               " is missing: run this as root, or give it CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"};
   }
   if (older_than_floor(facts.release)) {
-    return {Errc::kUnsupported, "kernel " + facts.release + " is too old for the gate: it takes 6.1 or newer", sys_errno};
+    return {Errc::kUnsupported, "kernel " + facts.release + " is too old for the gate: it takes 6.1 or newer",
+            sys_errno};
   }
   if (!facts.has_btf) {
-    return {Errc::kUnsupported, std::string("this kernel has no type information (") + kBtf +
-                                    "): run one built with CONFIG_DEBUG_INFO_BTF, as those of distributions are", sys_errno};
+    return {Errc::kUnsupported,
+            std::string("this kernel has no type information (") + kBtf +
+                "): run one built with CONFIG_DEBUG_INFO_BTF, as those of distributions are",
+            sys_errno};
   }
   switch (sys_errno) {
     case ENOMEM:
-      return {Errc::kFull, "the kernel has no memory for the gate's maps (about 40 MiB): raise this service's memory limit", sys_errno};
+      return {Errc::kFull,
+              "the kernel has no memory for the gate's maps (about 40 MiB): raise this service's memory limit",
+              sys_errno};
     case EPERM:
-      return {Errc::kDenied, "the kernel forbids loading programs: is it locked down, or does a security module forbid bpf?", sys_errno};
+      return {Errc::kDenied,
+              "the kernel forbids loading programs: is it locked down, or does a security module forbid bpf?",
+              sys_errno};
     case ENOSYS:
       return {Errc::kUnsupported, "this kernel was built without CONFIG_BPF_SYSCALL", sys_errno};
     default:
@@ -67,10 +75,12 @@ Error explain_load_failure(int sys_errno, const KernelFacts& facts) {
 Result<> require_bpffs(const std::string& path) {
   struct statfs where {};
   if (::statfs(path.c_str(), &where) != 0) {
-    return Error::from_errno("the pins' folder " + path + " (pin_dir lies in a mounted BPF file system, such as /sys/fs/bpf)", errno);
+    return Error::from_errno(
+        "the pins' folder " + path + " (pin_dir lies in a mounted BPF file system, such as /sys/fs/bpf)", errno);
   }
   if (where.f_type != static_cast<decltype(where.f_type)>(BPF_FS_MAGIC)) {
-    return Error(Errc::kUnsupported, path + " is not a BPF file system: run postern-setup, or mount -t bpf bpf /sys/fs/bpf");
+    return Error(Errc::kUnsupported,
+                 path + " is not a BPF file system: run postern-setup, or mount -t bpf bpf /sys/fs/bpf");
   }
   return {};
 }

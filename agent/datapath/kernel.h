@@ -12,8 +12,8 @@
 namespace postern {
 
 struct KernelFacts {
-  std::string release;              ///< As uname says: "6.1.0-18-cloud-amd64".
-  bool has_btf = false;             ///< /sys/kernel/btf/vmlinux is there.
+  std::string release;               ///< As uname says: "6.1.0-18-cloud-amd64".
+  bool has_btf = false;              ///< /sys/kernel/btf/vmlinux is there.
   std::string missing_capabilities;  ///< Names, comma between them; empty: all three are there.
 };
 

@@ -89,11 +89,13 @@ class Map {
   Result<> for_each(const Each& each) const {
     std::vector<K> keys(kBatch);
     std::vector<V> values(kBatch);
-    std::array<std::byte, std::max(sizeof(K), sizeof(std::uint32_t))> place{};  // the kernel's: a bucket's number or a key
+    std::array<std::byte, std::max(sizeof(K), sizeof(std::uint32_t))>
+        place{};  // the kernel's: a bucket's number or a key
     bool begun = false;
     for (;;) {
       auto count = static_cast<std::uint32_t>(keys.size());
-      const int got = ::bpf_map_lookup_batch(fd_.get(), begun ? place.data() : nullptr, place.data(), keys.data(), values.data(), &count, nullptr);
+      const int got = ::bpf_map_lookup_batch(fd_.get(), begun ? place.data() : nullptr, place.data(), keys.data(),
+                                             values.data(), &count, nullptr);
       const int failed = got == 0 ? 0 : errno;
       if (failed == ENOSPC) {  // one bucket holds more than a batch
         keys.resize(keys.size() * 2);

@@ -28,13 +28,15 @@ Result<> check_pinned(const bpf_map* map, const std::string& dir, const std::str
   if (::bpf_map_get_info_by_fd(pinned.get(), &info, &size) != 0) {
     return Error::from_errno("looking at what is pinned at " + path, errno);
   }
-  for (const Shape& shape : {Shape{"type", info.type, bpf_map__type(map)}, Shape{"key size", info.key_size, bpf_map__key_size(map)},
-                             Shape{"value size", info.value_size, bpf_map__value_size(map)},
-                             Shape{"number of entries", info.max_entries, bpf_map__max_entries(map)},
-                             Shape{"flags", info.map_flags, bpf_map__map_flags(map)}}) {
+  for (const Shape& shape :
+       {Shape{"type", info.type, bpf_map__type(map)}, Shape{"key size", info.key_size, bpf_map__key_size(map)},
+        Shape{"value size", info.value_size, bpf_map__value_size(map)},
+        Shape{"number of entries", info.max_entries, bpf_map__max_entries(map)},
+        Shape{"flags", info.map_flags, bpf_map__map_flags(map)}}) {
     if (shape.pinned != shape.ours) {
-      return Error(Errc::kInvalid, path + " is of another version of Postern (" + shape.name + " " + std::to_string(shape.pinned) + ", not " +
-                                       std::to_string(shape.ours) + "): " + how_to_begin_anew(dir));
+      return Error(Errc::kInvalid, path + " is of another version of Postern (" + shape.name + " " +
+                                       std::to_string(shape.pinned) + ", not " + std::to_string(shape.ours) +
+                                       "): " + how_to_begin_anew(dir));
     }
   }
   return {};
@@ -65,7 +67,8 @@ Result<> pin_maps(bpf_object* object, const std::string& dir) {
 }
 
 std::string how_to_begin_anew(const std::string& dir) {
-  return "run the Postern that made it, or stop the sandboxes, then posternd, and remove " + dir + " (which takes the gate off)";
+  return "run the Postern that made it, or stop the sandboxes, then posternd, and remove " + dir +
+         " (which takes the gate off)";
 }
 
 }  // namespace postern

@@ -10,7 +10,7 @@
 
 #include "base/result.h"
 
-struct bpf_map;     // libbpf's
+struct bpf_map;  // libbpf's
 struct bpf_object;
 
 namespace postern {

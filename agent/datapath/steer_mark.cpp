@@ -16,7 +16,8 @@ Result<> attach_steer_mark(std::uint32_t ifindex) {
   if (!programs) {
     return Error::from_errno("loading the program of the steering link", errno);
   }
-  return Attachments("", AttachKind::kClsact).attach(bpf_program__fd(programs->progs.steer_mark), ifindex, Hook::kIngress);
+  return Attachments("", AttachKind::kClsact)
+      .attach(bpf_program__fd(programs->progs.steer_mark), ifindex, Hook::kIngress);
 }
 
 }  // namespace postern
