@@ -91,9 +91,10 @@ std::string cause(const flow::Flow& flow) {
 
 std::string lost_line(const observer::GetFlowsResponse& response) {
   const auto& lost = response.lost_events();
-  const char* where = lost.source() == flow::PERF_EVENT_RING_BUFFER   ? "packets came faster than they are recorded"
-                      : lost.source() == flow::OBSERVER_EVENTS_QUEUE ? "DNS questions came faster than they are recorded"
-                                                                      : "this client reads too slowly";
+  const char* where = lost.source() == flow::PERF_EVENT_RING_BUFFER ? "packets came faster than they are recorded"
+                      : lost.source() == flow::OBSERVER_EVENTS_QUEUE
+                          ? "DNS questions came faster than they are recorded"
+                          : "this client reads too slowly";
   return time_text(response.time()) + "  " + std::to_string(lost.num_events_lost()) + " events were lost: " + where;
 }
 
@@ -136,11 +137,11 @@ std::string log_value(const flow::Flow& flow, std::string_view key) {
 
 std::string protocol_text(const flow::Flow& flow) {
   const auto& l4 = flow.l4();
-  return l4.has_tcp()                            ? "tcp"
-         : l4.has_udp()                          ? "udp"
-         : l4.has_sctp()                         ? "sctp"
+  return l4.has_tcp()                         ? "tcp"
+         : l4.has_udp()                       ? "udp"
+         : l4.has_sctp()                      ? "sctp"
          : l4.has_icmpv4() || l4.has_icmpv6() ? "icmp"
-                                                 : "";
+                                              : "";
 }
 
 std::uint32_t destination_port(const flow::Flow& flow) {
@@ -154,7 +155,8 @@ FlowWords words_of(const flow::Flow& flow) {
   const bool answer = flow.l7().type() == flow::RESPONSE;
   const bool out = flow.l7().has_dns() ? !answer : flow.traffic_direction() != flow::INGRESS;
   FlowWords words;
-  words.sandbox = end_text(out ? flow.source() : flow.destination(), out ? flow.ip().source() : flow.ip().destination());
+  words.sandbox =
+      end_text(out ? flow.source() : flow.destination(), out ? flow.ip().source() : flow.ip().destination());
   words.arrow = out ? "->" : "<-";
   words.peer = flow.l7().has_dns() ? dns_peer(flow) : packet_peer(flow, out);
   if (!out && !flow.l7().has_dns() && destination_port(flow) != 0) {
@@ -173,8 +175,8 @@ std::string compact_line(const observer::GetFlowsResponse& response) {
     return {};
   }
   const FlowWords words = words_of(response.flow());
-  return time_text(response.flow().time()) + "  " + padded(words.sandbox, 10) + " " + words.arrow + " " + padded(words.peer, 44) +
-         " " + padded(words.verdict, 10) + " " + words.detail;
+  return time_text(response.flow().time()) + "  " + padded(words.sandbox, 10) + " " + words.arrow + " " +
+         padded(words.peer, 44) + " " + padded(words.verdict, 10) + " " + words.detail;
 }
 
 }  // namespace postern

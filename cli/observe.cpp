@@ -59,9 +59,11 @@ Error explain(const grpc::Status& status, const std::string& server) {
     case grpc::StatusCode::INVALID_ARGUMENT:
       return {Errc::kInvalid, "the observer refuses the filter: " + text};
     case grpc::StatusCode::UNAVAILABLE:
-      return {Errc::kNotFound, "the observer at " + server + " is not reachable, or ended (" + text + "). " + kStartHint};
+      return {Errc::kNotFound,
+              "the observer at " + server + " is not reachable, or ended (" + text + "). " + kStartHint};
     case grpc::StatusCode::DEADLINE_EXCEEDED:
-      return {Errc::kAgain, "the observer at " + server + " did not answer within " + std::to_string(kAnswerS) + " s: its log says why"};
+      return {Errc::kAgain, "the observer at " + server + " did not answer within " + std::to_string(kAnswerS) +
+                                " s: its log says why"};
     case grpc::StatusCode::UNIMPLEMENTED:
       return {Errc::kUnsupported, server + " is not a flow log: name postern-observer's socket with --server"};
     default:
@@ -128,7 +130,10 @@ Result<> show_flows(const ObserveOptions& options) {
 
 void print_blocked_json(const std::vector<BlockedRow>& rows) {
   for (const BlockedRow& row : rows) {
-    const nlohmann::json line{{"sandbox", row.sandbox}, {"tried", row.tried}, {"reason", row.reason}, {"count", row.count},
+    const nlohmann::json line{{"sandbox", row.sandbox},
+                              {"tried", row.tried},
+                              {"reason", row.reason},
+                              {"count", row.count},
                               {"first", google::protobuf::util::TimeUtil::ToString(row.first)},
                               {"last", google::protobuf::util::TimeUtil::ToString(row.last)},
                               {"allow", row.allow}};
@@ -147,7 +152,8 @@ void print_blocked_table(const std::vector<BlockedRow>& rows) {
   };
   TextTable table({"SANDBOX", "TRIED", "COUNT", "FIRST", "LAST", "REASON", "TO ALLOW IT"});
   for (const BlockedRow& row : rows) {
-    table.add({row.sandbox, row.tried, std::to_string(row.count), to_second(row.first), to_second(row.last), row.reason, row.allow});
+    table.add({row.sandbox, row.tried, std::to_string(row.count), to_second(row.first), to_second(row.last), row.reason,
+               row.allow});
   }
   table.print();
 }
@@ -170,14 +176,17 @@ Result<> show_blocked(const ObserveOptions& options) {
 }
 
 void add_options(CLI::App& command, ObserveOptions& options, std::vector<CLI::Option*>& last) {
-  command.add_flag("--blocked", options.blocked, "What was tried and blocked, each thing once, with the rule that would allow it");
+  command.add_flag("--blocked", options.blocked,
+                   "What was tried and blocked, each thing once, with the rule that would allow it");
   command.add_flag("-f,--follow", options.follow, "Go on with what happens from now on");
   last.push_back(command.add_option("--last", options.last, "The last N flows that match")->capture_default_str());
   command.add_option("--first", options.first, "The first N flows that are kept")->check(CLI::PositiveNumber);
   command.add_flag("--all", options.all, "Every flow that is kept");
   command.add_option("--since", options.since, "Not older than: 90s, 5m, 2h, 1d, or 2025-11-25T10:00:00Z");
   const auto many = [&command](const char* name, std::vector<std::string>& values, const char* help) {
-    command.add_option(name, values, help)->group("Filters (one given twice: either; different ones: both)")->allow_extra_args(false);
+    command.add_option(name, values, help)
+        ->group("Filters (one given twice: either; different ones: both)")
+        ->allow_extra_args(false);
   };
   many("--verdict", options.verdicts, "FORWARDED, DROPPED, REDIRECTED or ERROR");
   many("--sandbox,--pod", options.sandboxes, "Sandbox, by the beginning of its name: NAME or NAMESPACE/NAME");
@@ -188,7 +197,8 @@ void add_options(CLI::App& command, ObserveOptions& options, std::vector<CLI::Op
   command.add_option("-o,--output", options.output, "compact, or json: an object a line, in Hubble's shape")
       ->check(CLI::IsMember({"compact", "json"}))
       ->capture_default_str();
-  command.add_option("--server", options.server, "Another flow log: unix:///PATH, or HOST:PORT of Hubble's agent or Relay");
+  command.add_option("--server", options.server,
+                     "Another flow log: unix:///PATH, or HOST:PORT of Hubble's agent or Relay");
 }
 
 }  // namespace
@@ -208,9 +218,10 @@ void add_observe_command(CLI::App& app, const std::string& observer, int& exit_s
       exit_status = 1;
     }
   });
-  command->footer("Times are UTC. The flow log keeps the last few thousand flows and is sampled under load; `postern status`\n"
-                  "and the counters are exact. The stock client works too:\n"
-                  "  hubble observe --server unix:///run/postern/observer.sock --verdict DROPPED");
+  command->footer(
+      "Times are UTC. The flow log keeps the last few thousand flows and is sampled under load; `postern status`\n"
+      "and the counters are exact. The stock client works too:\n"
+      "  hubble observe --server unix:///run/postern/observer.sock --verdict DROPPED");
 }
 
 }  // namespace postern

@@ -39,7 +39,8 @@ std::string query_expression(const std::string& pattern) {
 
 bool is_name_pattern(const std::string& text) {
   return !text.empty() && std::ranges::all_of(text, [](unsigned char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '*';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.' || c == '*';
   });
 }
 
@@ -78,8 +79,9 @@ Result<> add_sandboxes(Filters& filters, const std::vector<std::string>& sandbox
     }
     pods.push_back(sandbox.find('/') == std::string::npos ? "/" + sandbox : sandbox);
   }
-  widen(filters, {[&](flow::FlowFilter& filter) { filter.mutable_source_pod()->Assign(pods.begin(), pods.end()); },
-                  [&](flow::FlowFilter& filter) { filter.mutable_destination_pod()->Assign(pods.begin(), pods.end()); }});
+  widen(filters,
+        {[&](flow::FlowFilter& filter) { filter.mutable_source_pod()->Assign(pods.begin(), pods.end()); },
+         [&](flow::FlowFilter& filter) { filter.mutable_destination_pod()->Assign(pods.begin(), pods.end()); }});
   return {};
 }
 
@@ -88,7 +90,8 @@ Result<> add_verdicts(Filters& filters, const ObserveOptions& options) {
     std::ranges::transform(word, word.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
     flow::Verdict verdict = flow::VERDICT_UNKNOWN;
     if (!flow::Verdict_Parse(word, &verdict)) {
-      return Error(Errc::kInvalid, "--verdict \"" + printable(word) + "\": write FORWARDED, DROPPED, REDIRECTED or ERROR");
+      return Error(Errc::kInvalid,
+                   "--verdict \"" + printable(word) + "\": write FORWARDED, DROPPED, REDIRECTED or ERROR");
     }
     filters.front().add_verdict(verdict);
   }
@@ -113,7 +116,8 @@ Result<> check(const ObserveOptions& options) {
   if (!options.follow && options.last_given && options.last == 0) {
     return Error(Errc::kInvalid, "--last 0 shows nothing: leave it out, or use --all");
   }
-  if (end_given && static_cast<int>(options.first > 0) + static_cast<int>(options.all) + static_cast<int>(options.last_given) > 1) {
+  if (end_given &&
+      static_cast<int>(options.first > 0) + static_cast<int>(options.all) + static_cast<int>(options.last_given) > 1) {
     return Error(Errc::kInvalid, "use one of --last, --first and --all");
   }
   return {};
@@ -137,7 +141,8 @@ Result<std::int64_t> parse_since(const std::string& text, std::int64_t now_unix_
   if (google::protobuf::util::TimeUtil::FromString(text, &time)) {
     return google::protobuf::util::TimeUtil::TimestampToNanoseconds(time);
   }
-  return Error(Errc::kInvalid, "--since \"" + printable(text) + "\": write a span (90s, 5m, 2h, 1d) or a time (2025-11-25T10:00:00Z)");
+  return Error(Errc::kInvalid,
+               "--since \"" + printable(text) + "\": write a span (90s, 5m, 2h, 1d) or a time (2025-11-25T10:00:00Z)");
 }
 
 Result<observer::GetFlowsRequest> make_request(const ObserveOptions& options, std::int64_t now_unix_ns) {
@@ -162,12 +167,20 @@ Result<observer::GetFlowsRequest> make_request(const ObserveOptions& options, st
   POSTERN_RETURN_IF_ERROR(add_sandboxes(filters, options.sandboxes));
   POSTERN_RETURN_IF_ERROR(add_names(filters, options.names));
   if (!options.ips.empty()) {
-    widen(filters, {[&](flow::FlowFilter& filter) { filter.mutable_source_ip()->Assign(options.ips.begin(), options.ips.end()); },
-                    [&](flow::FlowFilter& filter) { filter.mutable_destination_ip()->Assign(options.ips.begin(), options.ips.end()); }});
+    widen(filters, {[&](flow::FlowFilter& filter) {
+                      filter.mutable_source_ip()->Assign(options.ips.begin(), options.ips.end());
+                    },
+                    [&](flow::FlowFilter& filter) {
+                      filter.mutable_destination_ip()->Assign(options.ips.begin(), options.ips.end());
+                    }});
   }
   if (!options.ports.empty()) {
-    widen(filters, {[&](flow::FlowFilter& filter) { filter.mutable_source_port()->Assign(options.ports.begin(), options.ports.end()); },
-                    [&](flow::FlowFilter& filter) { filter.mutable_destination_port()->Assign(options.ports.begin(), options.ports.end()); }});
+    widen(filters, {[&](flow::FlowFilter& filter) {
+                      filter.mutable_source_port()->Assign(options.ports.begin(), options.ports.end());
+                    },
+                    [&](flow::FlowFilter& filter) {
+                      filter.mutable_destination_port()->Assign(options.ports.begin(), options.ports.end());
+                    }});
   }
   if (filters.size() > 1 || filters.front().ByteSizeLong() > 0) {
     for (flow::FlowFilter& filter : filters) {

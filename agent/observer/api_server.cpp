@@ -21,7 +21,8 @@ constexpr const char* kHealthName = "hubble.server.Observer";
 Result<Fd> stream_socket(const std::string& path, sockaddr_un& address) {
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof(address.sun_path)) {
-    return Error(Errc::kInvalid, "the socket path \"" + printable(path) + "\" is empty or longer than a unix socket's may be");
+    return Error(Errc::kInvalid,
+                 "the socket path \"" + printable(path) + "\" is empty or longer than a unix socket's may be");
   }
   std::memcpy(address.sun_path, path.data(), path.size());
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));

@@ -40,7 +40,11 @@ class ApiServer {
 
  private:
   ApiServer(EventLoop& loop, Fd listener, FlowHub& hub, std::unique_ptr<LoopQueue> queue, std::size_t flows_max)
-      : loop_(loop), listener_(std::move(listener)), hub_(hub), queue_(std::move(queue)), service_(*queue_, hub, flows_max) {}
+      : loop_(loop),
+        listener_(std::move(listener)),
+        hub_(hub),
+        queue_(std::move(queue)),
+        service_(*queue_, hub, flows_max) {}
   Result<> start();
   Result<> listen();
   void on_connection();

@@ -53,12 +53,16 @@ struct Question {
 Question question_of(const egress_dns_event& event) {
   std::string wire(reinterpret_cast<const char*>(event.wire), event.name_length);
   // A length byte is at most 63, so lowering letters leaves it alone.
-  std::ranges::transform(wire, wire.begin(), [](char c) { return static_cast<char>(lower(static_cast<std::uint8_t>(c))); });
+  std::ranges::transform(wire, wire.begin(),
+                         [](char c) { return static_cast<char>(lower(static_cast<std::uint8_t>(c))); });
   return {text_of({reinterpret_cast<const std::uint8_t*>(wire.data()), wire.size()}), type_text(event.qtype)};
 }
 
 /// What both messages of an exchange have: from `source` to `destination`, the sandbox at one end.
-flow::Flow message_flow(const egress_dns_event& event, const Question& question, bool answer, const FlowContext& context) {
+flow::Flow message_flow(const egress_dns_event& event,
+                        const Question& question,
+                        bool answer,
+                        const FlowContext& context) {
   flow::Flow flow;
   const Address client = address_of(event.client);
   const Address server = address_of(event.server);

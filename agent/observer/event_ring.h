@@ -32,7 +32,8 @@ class EventRing {
   EventRing& operator=(const EventRing&) = delete;
 
  private:
-  EventRing(EventLoop& loop, Fd map, OnEvent on_event) : loop_(loop), map_(std::move(map)), on_event_(std::move(on_event)) {}
+  EventRing(EventLoop& loop, Fd map, OnEvent on_event)
+      : loop_(loop), map_(std::move(map)), on_event_(std::move(on_event)) {}
   static int on_sample(void* self, void* data, std::size_t size);
   void drain();
 

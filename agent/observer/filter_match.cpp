@@ -20,7 +20,9 @@ Error wrong(const std::string& text, std::string_view what) {
   return {Errc::kInvalid, "\"" + printable(text) + "\" is not " + std::string(what)};
 }
 
-Result<std::shared_ptr<const RE2>> compiled(const std::string& expression, const std::string& text, std::string_view what) {
+Result<std::shared_ptr<const RE2>> compiled(const std::string& expression,
+                                            const std::string& text,
+                                            std::string_view what) {
   RE2::Options options;
   options.set_log_errors(false);
   options.set_max_mem(FlowFilters::kPatternMemory);
@@ -59,7 +61,8 @@ Result<TextMatch> ip_match(const std::string& text) {
 }
 
 Result<TextMatch> fqdn_match(std::string text) {
-  std::ranges::transform(text, text.begin(), [](char c) { return static_cast<char>(lower(static_cast<std::uint8_t>(c))); });
+  std::ranges::transform(text, text.begin(),
+                         [](char c) { return static_cast<char>(lower(static_cast<std::uint8_t>(c))); });
   if (text.ends_with('.')) {
     text.pop_back();
   }
@@ -133,13 +136,19 @@ Result<std::function<bool(const flow::Flow&)>> protocol_match(const std::string&
   using Match = std::function<bool(const flow::Flow&)>;
   using Layer4 = flow::Layer4;
   static const std::map<std::string, std::vector<Layer4::ProtocolCase>> kLayer4{
-      {"icmp", {Layer4::kICMPv4, Layer4::kICMPv6}}, {"icmpv4", {Layer4::kICMPv4}}, {"icmpv6", {Layer4::kICMPv6}},
-      {"tcp", {Layer4::kTCP}}, {"udp", {Layer4::kUDP}}, {"sctp", {Layer4::kSCTP}},
-      {"vrrp", {Layer4::kVRRP}}, {"igmp", {Layer4::kIGMP}}};
+      {"icmp", {Layer4::kICMPv4, Layer4::kICMPv6}},
+      {"icmpv4", {Layer4::kICMPv4}},
+      {"icmpv6", {Layer4::kICMPv6}},
+      {"tcp", {Layer4::kTCP}},
+      {"udp", {Layer4::kUDP}},
+      {"sctp", {Layer4::kSCTP}},
+      {"vrrp", {Layer4::kVRRP}},
+      {"igmp", {Layer4::kIGMP}}};
   static const std::map<std::string, flow::Layer7::RecordCase> kLayer7{
       {"dns", flow::Layer7::kDns}, {"http", flow::Layer7::kHttp}, {"kafka", flow::Layer7::kKafka}};
   std::string name = text;
-  std::ranges::transform(name, name.begin(), [](char c) { return static_cast<char>(lower(static_cast<std::uint8_t>(c))); });
+  std::ranges::transform(name, name.begin(),
+                         [](char c) { return static_cast<char>(lower(static_cast<std::uint8_t>(c))); });
   if (const auto found = kLayer4.find(name); found != kLayer4.end()) {
     return Match([cases = found->second](const flow::Flow& flow) {
       return flow.has_l4() && std::ranges::find(cases, flow.l4().protocol_case()) != cases.end();

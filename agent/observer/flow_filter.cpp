@@ -67,15 +67,15 @@ class Compiler {
     });
   }
 
-  /// A text of the flow is matched by what `parse` makes of the filter's.
-  template <typename Parse, typename Get>
-  void add_text(const char* field, const google::protobuf::RepeatedPtrField<std::string>& values, Parse parse, Get get) {
-    add(field, values, [parse, get](const std::string& value) -> Result<FlowCondition> {
-      auto match = parse(value);
-      if (!match) {
-        return std::move(match).error();
+  /// `parse` checks the filter's value once; `test` compares a flow with what it made.
+  template <typename Values, typename Parse, typename Test>
+  void add_parsed(const char* field, const Values& values, Parse parse, Test test) {
+    add(field, values, [parse, test](const auto& value) -> Result<FlowCondition> {
+      auto parsed = parse(value);
+      if (!parsed) {
+        return std::move(parsed).error();
       }
-      return FlowCondition([get, match = std::move(*match)](const Flow& flow) { return match(get(flow)); });
+      return FlowCondition([test, wanted = std::move(*parsed)](const Flow& flow) { return test(flow, wanted); });
     });
   }
 
@@ -100,120 +100,89 @@ class Compiler {
     }
   }
 
-  struct Side {
-    const flow::Endpoint& (Flow::*end)() const;
-    const flow::Service& (Flow::*service)() const;
-    const google::protobuf::RepeatedPtrField<std::string>& (Flow::*names)() const;
-  };
-
   void add_sides() {
-    const Side source{&Flow::source, &Flow::source_service, &Flow::source_names};
-    const Side destination{&Flow::destination, &Flow::destination_service, &Flow::destination_names};
-    add_text("source_ip", filter_.source_ip(), ip_match, [](const Flow& flow) -> auto& { return flow.ip().source(); });
-    add_text("source_ip_xlated", filter_.source_ip_xlated(), ip_match, [](const Flow& flow) -> auto& { return flow.ip().source_xlated(); });
-    add_text("destination_ip", filter_.destination_ip(), ip_match, [](const Flow& flow) -> auto& { return flow.ip().destination(); });
-    add_pod("source_pod", filter_.source_pod(), source);
-    add_pod("destination_pod", filter_.destination_pod(), destination);
-    add_service("source_service", filter_.source_service(), source);
-    add_service("destination_service", filter_.destination_service(), destination);
-    add_fqdn("source_fqdn", filter_.source_fqdn(), source);
-    add_fqdn("destination_fqdn", filter_.destination_fqdn(), destination);
-    add_label("source_label", filter_.source_label(), source);
-    add_label("destination_label", filter_.destination_label(), destination);
-    add_workload("source_workload", filter_.source_workload(), source);
-    add_workload("destination_workload", filter_.destination_workload(), destination);
+    add_parsed("source_ip", filter_.source_ip(), ip_match,
+               [](const Flow& flow, const TextMatch& match) { return match(flow.ip().source()); });
+    add_parsed("source_ip_xlated", filter_.source_ip_xlated(), ip_match,
+               [](const Flow& flow, const TextMatch& match) { return match(flow.ip().source_xlated()); });
+    add_parsed("destination_ip", filter_.destination_ip(), ip_match,
+               [](const Flow& flow, const TextMatch& match) { return match(flow.ip().destination()); });
+    add_pod("source_pod", filter_.source_pod(), &Flow::source);
+    add_pod("destination_pod", filter_.destination_pod(), &Flow::destination);
+    add_service("source_service", filter_.source_service(), &Flow::source_service);
+    add_service("destination_service", filter_.destination_service(), &Flow::destination_service);
+    add_fqdn("source_fqdn", filter_.source_fqdn(), &Flow::source_names);
+    add_fqdn("destination_fqdn", filter_.destination_fqdn(), &Flow::destination_names);
+    add_label("source_label", filter_.source_label(), &Flow::source);
+    add_label("destination_label", filter_.destination_label(), &Flow::destination);
+    add_workload("source_workload", filter_.source_workload(), &Flow::source);
+    add_workload("destination_workload", filter_.destination_workload(), &Flow::destination);
     add_equal("source_identity", filter_.source_identity(), [](const Flow& flow) { return flow.source().identity(); });
-    add_equal("destination_identity", filter_.destination_identity(), [](const Flow& flow) { return flow.destination().identity(); });
-    add_equal("source_cluster_name", filter_.source_cluster_name(), [](const Flow& flow) { return flow.source().cluster_name(); });
-    add_equal("destination_cluster_name", filter_.destination_cluster_name(), [](const Flow& flow) { return flow.destination().cluster_name(); });
-    add_port("source_port", filter_.source_port(), source_port_of);
-    add_port("destination_port", filter_.destination_port(), destination_port_of);
+    add_equal("destination_identity", filter_.destination_identity(),
+              [](const Flow& flow) { return flow.destination().identity(); });
+    add_equal("source_cluster_name", filter_.source_cluster_name(),
+              [](const Flow& flow) { return flow.source().cluster_name(); });
+    add_equal("destination_cluster_name", filter_.destination_cluster_name(),
+              [](const Flow& flow) { return flow.destination().cluster_name(); });
+    add_parsed("source_port", filter_.source_port(), port_of,
+               [](const Flow& flow, std::uint32_t port) { return has_ports(flow) && source_port_of(flow) == port; });
+    add_parsed("destination_port", filter_.destination_port(), port_of, [](const Flow& flow, std::uint32_t port) {
+      return has_ports(flow) && destination_port_of(flow) == port;
+    });
   }
 
+  using End = const flow::Endpoint& (Flow::*)() const;
+  using Service = const flow::Service& (Flow::*)() const;
+  using Texts = const google::protobuf::RepeatedPtrField<std::string>& (Flow::*)() const;
+
   template <typename Values>
-  void add_pod(const char* field, const Values& values, Side side) {
-    add(field, values, [side](const std::string& value) -> Result<FlowCondition> {
-      auto wanted = SpacedPrefix::parse(value);
-      if (!wanted) {
-        return std::move(wanted).error();
-      }
-      return FlowCondition([side, wanted = *wanted](const Flow& flow) {
-        const auto& end = (flow.*side.end)();
-        return wanted.matches(end.namespace_(), end.pod_name());
-      });
+  void add_pod(const char* field, const Values& values, End end) {
+    add_parsed(field, values, SpacedPrefix::parse, [end](const Flow& flow, const SpacedPrefix& wanted) {
+      return wanted.matches((flow.*end)().namespace_(), (flow.*end)().pod_name());
     });
   }
 
   template <typename Values>
-  void add_service(const char* field, const Values& values, Side side) {
-    add(field, values, [side](const std::string& value) -> Result<FlowCondition> {
-      auto wanted = SpacedPrefix::parse(value);
-      if (!wanted) {
-        return std::move(wanted).error();
-      }
-      return FlowCondition([side, wanted = *wanted](const Flow& flow) {
-        const auto& service = (flow.*side.service)();
-        return wanted.matches(service.namespace_(), service.name());
-      });
+  void add_service(const char* field, const Values& values, Service service) {
+    add_parsed(field, values, SpacedPrefix::parse, [service](const Flow& flow, const SpacedPrefix& wanted) {
+      return wanted.matches((flow.*service)().namespace_(), (flow.*service)().name());
     });
   }
 
   template <typename Values>
-  void add_fqdn(const char* field, const Values& values, Side side) {
-    add(field, values, [side](const std::string& value) -> Result<FlowCondition> {
-      auto match = fqdn_match(value);
-      if (!match) {
-        return std::move(match).error();
-      }
-      return FlowCondition([side, match = *match](const Flow& flow) {
-        const auto& names = (flow.*side.names)();
-        return std::any_of(names.begin(), names.end(), match);
-      });
+  void add_fqdn(const char* field, const Values& values, Texts names) {
+    add_parsed(field, values, fqdn_match, [names](const Flow& flow, const TextMatch& match) {
+      return std::any_of((flow.*names)().begin(), (flow.*names)().end(), match);
     });
   }
 
   template <typename Values>
-  void add_label(const char* field, const Values& values, Side side) {
-    add(field, values, [side](const std::string& value) -> Result<FlowCondition> {
-      auto selector = LabelSelector::parse(value);
-      if (!selector) {
-        return std::move(selector).error();
-      }
-      return FlowCondition([side, selector = *selector](const Flow& flow) { return selector.matches((flow.*side.end)().labels()); });
+  void add_label(const char* field, const Values& values, End end) {
+    add_parsed(field, values, LabelSelector::parse, [end](const Flow& flow, const LabelSelector& selector) {
+      return selector.matches((flow.*end)().labels());
     });
   }
 
   template <typename Values>
-  void add_workload(const char* field, const Values& values, Side side) {
-    add(field, values, [side](const flow::Workload& value) -> Result<FlowCondition> {
-      return FlowCondition([side, value](const Flow& flow) {
-        const auto& workloads = (flow.*side.end)().workloads();
+  void add_workload(const char* field, const Values& values, End end) {
+    add(field, values, [end](const flow::Workload& wanted) -> Result<FlowCondition> {
+      return FlowCondition([end, wanted](const Flow& flow) {
+        const auto& workloads = (flow.*end)().workloads();
         return std::any_of(workloads.begin(), workloads.end(), [&](const flow::Workload& workload) {
-          return (value.name().empty() || value.name() == workload.name()) &&
-                 (value.kind().empty() || value.kind() == workload.kind());
+          return (wanted.name().empty() || wanted.name() == workload.name()) &&
+                 (wanted.kind().empty() || wanted.kind() == workload.kind());
         });
       });
     });
   }
 
-  template <typename Values>
-  void add_port(const char* field, const Values& values, std::uint32_t (*get)(const Flow&)) {
-    add(field, values, [get](const std::string& value) -> Result<FlowCondition> {
-      const auto port = port_of(value);
-      if (!port) {
-        return port.error();
-      }
-      return FlowCondition([get, port = *port](const Flow& flow) { return has_ports(flow) && get(flow) == port; });
-    });
-  }
-
   void add_verdict() {
     add_equal("verdict", filter_.verdict(), [](const Flow& flow) { return static_cast<int>(flow.verdict()); });
-    add_equal("traffic_direction", filter_.traffic_direction(), [](const Flow& flow) { return static_cast<int>(flow.traffic_direction()); });
+    add_equal("traffic_direction", filter_.traffic_direction(),
+              [](const Flow& flow) { return static_cast<int>(flow.traffic_direction()); });
     add("drop_reason_desc", filter_.drop_reason_desc(), [](int value) -> Result<FlowCondition> {
-      return FlowCondition([value](const Flow& flow) {
-        return flow.verdict() == flow::DROPPED && flow.drop_reason_desc() == value;
-      });
+      return FlowCondition(
+          [value](const Flow& flow) { return flow.verdict() == flow::DROPPED && flow.drop_reason_desc() == value; });
     });
     add("reply", filter_.reply(), [](bool value) -> Result<FlowCondition> {
       return FlowCondition([value](const Flow& flow) {
@@ -230,36 +199,31 @@ class Compiler {
   }
 
   void add_layers() {
-    add("protocol", filter_.protocol(), [](const std::string& value) -> Result<FlowCondition> { return protocol_match(value); });
-    add_equal("ip_version", filter_.ip_version(), [](const Flow& flow) { return static_cast<int>(flow.ip().ipversion()); });
+    add("protocol", filter_.protocol(),
+        [](const std::string& value) -> Result<FlowCondition> { return protocol_match(value); });
+    add_equal("ip_version", filter_.ip_version(),
+              [](const Flow& flow) { return static_cast<int>(flow.ip().ipversion()); });
     add_equal("encrypted", filter_.encrypted(), [](const Flow& flow) { return flow.ip().encrypted(); });
     add("tcp_flags", filter_.tcp_flags(), [](const flow::TCPFlags& value) -> Result<FlowCondition> {
       return FlowCondition([value](const Flow& flow) {
         const auto& has = flow.l4().tcp().flags();
-        return flow.l4().has_tcp() && value.fin() <= has.fin() && value.syn() <= has.syn() && value.rst() <= has.rst() &&
-               value.psh() <= has.psh() && value.ack() <= has.ack() && value.urg() <= has.urg() &&
-               value.ece() <= has.ece() && value.cwr() <= has.cwr() && value.ns() <= has.ns();
+        return flow.l4().has_tcp() && value.fin() <= has.fin() && value.syn() <= has.syn() &&
+               value.rst() <= has.rst() && value.psh() <= has.psh() && value.ack() <= has.ack() &&
+               value.urg() <= has.urg() && value.ece() <= has.ece() && value.cwr() <= has.cwr() &&
+               value.ns() <= has.ns();
       });
     });
-    add("dns_query", filter_.dns_query(), [](const std::string& value) -> Result<FlowCondition> {
-      auto match = regex_match(value);
-      if (!match) {
-        return std::move(match).error();
-      }
-      return FlowCondition([match = *match](const Flow& flow) { return flow.l7().has_dns() && match(flow.l7().dns().query()); });
+    add_parsed("dns_query", filter_.dns_query(), regex_match, [](const Flow& flow, const TextMatch& match) {
+      return flow.l7().has_dns() && match(flow.l7().dns().query());
     });
   }
 
   void add_node() {
-    add_text("node_name", filter_.node_name(), node_match, [](const Flow& flow) -> auto& { return flow.node_name(); });
+    add_parsed("node_name", filter_.node_name(), node_match,
+               [](const Flow& flow, const TextMatch& match) { return match(flow.node_name()); });
     add_equal("uuid", filter_.uuid(), [](const Flow& flow) { return flow.uuid(); });
-    add("node_labels", filter_.node_labels(), [](const std::string& value) -> Result<FlowCondition> {
-      auto selector = LabelSelector::parse(value);
-      if (!selector) {
-        return std::move(selector).error();
-      }
-      return FlowCondition([selector = *selector](const Flow& flow) { return selector.matches(flow.node_labels()); });
-    });
+    add_parsed("node_labels", filter_.node_labels(), LabelSelector::parse,
+               [](const Flow& flow, const LabelSelector& selector) { return selector.matches(flow.node_labels()); });
     add("interface", filter_.interface(), [](const flow::NetworkInterface& value) -> Result<FlowCondition> {
       return FlowCondition([value](const Flow& flow) {
         return (value.index() == 0 || value.index() == flow.interface().index()) &&

@@ -23,7 +23,7 @@ class FlowFilters {
  public:
   static constexpr int kFiltersMax = 64;
   static constexpr int kValuesMax = 256;
-  static constexpr std::size_t kPatternMax = 1024;               // bytes of a pattern or expression
+  static constexpr std::size_t kPatternMax = 1024;                       // bytes of a pattern or expression
   static constexpr std::int64_t kPatternMemory = std::int64_t{1} << 20;  // of one compiled expression
 
   /// @return invalid: "FIELD: what is wrong with it".

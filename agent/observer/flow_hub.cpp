@@ -25,14 +25,17 @@ std::string uuid_of(std::uint64_t seed, std::uint64_t sequence) {
   std::array<char, 40> text{};
   std::snprintf(text.data(), text.size(), "%08x-%04x-8%03x-8%03x-%012llx", static_cast<unsigned>(seed >> 32),
                 static_cast<unsigned>(seed >> 16 & 0xffff), static_cast<unsigned>(seed >> 4 & 0xfff),
-                static_cast<unsigned>(sequence >> 48 & 0xfff), static_cast<unsigned long long>(sequence & 0xffffffffffff));
+                static_cast<unsigned>(sequence >> 48 & 0xfff),
+                static_cast<unsigned long long>(sequence & 0xffffffffffff));
   return text.data();
 }
 
 }  // namespace
 
 std::string FlowHub::node_name() const {
-  return !options_.node_name.empty() ? options_.node_name : !directory_.node().empty() ? directory_.node() : options_.host_name;
+  return !options_.node_name.empty()  ? options_.node_name
+         : !directory_.node().empty() ? directory_.node()
+                                      : options_.host_name;
 }
 
 void FlowHub::on_packet(const egress_event& event, std::int64_t boot_to_unix_ns) {

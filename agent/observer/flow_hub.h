@@ -47,7 +47,7 @@ class NameSource {
 
 struct FlowHubOptions {
   std::size_t flows_max = FlowStore::kFlowsDefault;
-  std::string node_name;        ///< Empty: what posternd says, until then `host_name`.
+  std::string node_name;  ///< Empty: what posternd says, until then `host_name`.
   std::string host_name;
   std::uint64_t uuid_seed = 0;  ///< Random: the first half of every flow's uuid.
 };
@@ -58,7 +58,8 @@ class FlowHub {
   static constexpr std::size_t kNamespacesMax = 1024;
   static constexpr std::int64_t kNamespaceNs = 3600ll * 1'000'000'000;
 
-  FlowHub(FlowHubOptions options, const NameSource& names) : options_(std::move(options)), names_(names), store_(options_.flows_max) {}
+  FlowHub(FlowHubOptions options, const NameSource& names)
+      : options_(std::move(options)), names_(names), store_(options_.flows_max) {}
 
   Directory& directory() { return directory_; }
   void on_packet(const egress_event& event, std::int64_t boot_to_unix_ns);

@@ -109,7 +109,8 @@ void set_outcome(flow::Flow& flow, unsigned reason) {
   }
 }
 
-void set_cause(flow::Flow& flow, unsigned reason, std::uint32_t policy, std::uint32_t rule, const FlowContext& context) {
+void set_cause(
+    flow::Flow& flow, unsigned reason, std::uint32_t policy, std::uint32_t rule, const FlowContext& context) {
   flow.add_policy_log(std::string("reason=") + egress_reason_label(reason));
   const PolicyInfo* by = context.directory.policy(policy);
   const RuleInfo* of = rule_of(by, rule);

@@ -17,12 +17,21 @@ using google::protobuf::util::FieldMaskUtil;
 
 /// What the stock command line asks for when it prints lines for people. It prints names, direction
 /// and policies when they arrive, so a mask with all of these gets them too.
-constexpr std::array<std::string_view, 12> kPrinterMask{"time", "verdict", "IP", "l4", "source.identity",
-                                                        "source.pod_name", "destination.identity", "destination.pod_name",
-                                                        "Type", "l7", "event_type", "Summary"};
-constexpr std::array<std::string_view, 8> kPrinterExtras{"source_names", "destination_names", "traffic_direction",
+constexpr std::array<std::string_view, 12> kPrinterMask{"time",
+                                                        "verdict",
+                                                        "IP",
+                                                        "l4",
+                                                        "source.identity",
+                                                        "source.pod_name",
+                                                        "destination.identity",
+                                                        "destination.pod_name",
+                                                        "Type",
+                                                        "l7",
+                                                        "event_type",
+                                                        "Summary"};
+constexpr std::array<std::string_view, 8> kPrinterExtras{"source_names",      "destination_names", "traffic_direction",
                                                          "policy_match_type", "egress_allowed_by", "ingress_allowed_by",
-                                                         "egress_denied_by", "ingress_denied_by"};
+                                                         "egress_denied_by",  "ingress_denied_by"};
 
 Result<google::protobuf::FieldMask> checked_mask(google::protobuf::FieldMask mask) {
   if (mask.paths_size() > FlowQuery::kMaskPathsMax) {

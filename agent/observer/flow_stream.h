@@ -49,8 +49,8 @@ class FlowStream final : public FlowSink, public grpc::ServerWriteReactor<observ
   mutable std::mutex mutex_;
   std::deque<Entry> waiting_;
   std::uint64_t dropped_ = 0;
-  bool complete_ = false;   // nothing more will come
-  bool busy_ = false;       // gRPC is sending current_
+  bool complete_ = false;  // nothing more will come
+  bool busy_ = false;      // gRPC is sending current_
   bool cancelled_ = false;
   bool finished_ = false;
   grpc::Status status_;

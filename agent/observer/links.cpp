@@ -33,7 +33,10 @@ void Retry::later() {
 }
 
 AgentLink::AgentLink(EventLoop& loop, std::string path, Handlers handlers)
-    : loop_(loop), path_(std::move(path)), handlers_(std::move(handlers)), retry_(loop, "posternd", [this] { return connect(); }) {}
+    : loop_(loop),
+      path_(std::move(path)),
+      handlers_(std::move(handlers)),
+      retry_(loop, "posternd", [this] { return connect(); }) {}
 
 Result<> AgentLink::connect() {
   channel_.reset();
@@ -59,7 +62,8 @@ void AgentLink::on_message(Message message) {
   switch (static_cast<ControlMessage>(message.type)) {
     case ControlMessage::kObserverMaps:
       if (message.fds.size() != kObserverMapCount) {
-        spdlog::error("posternd sent {} maps, not {}: are both of the same version?", message.fds.size(), kObserverMapCount);
+        spdlog::error("posternd sent {} maps, not {}: are both of the same version?", message.fds.size(),
+                      kObserverMapCount);
         return;
       }
       spdlog::info("connected to posternd");
@@ -79,7 +83,10 @@ void AgentLink::on_message(Message message) {
 }
 
 DnsLink::DnsLink(EventLoop& loop, std::string path, Handlers handlers)
-    : loop_(loop), path_(std::move(path)), handlers_(std::move(handlers)), retry_(loop, "postern-dns", [this] { return connect(); }) {}
+    : loop_(loop),
+      path_(std::move(path)),
+      handlers_(std::move(handlers)),
+      retry_(loop, "postern-dns", [this] { return connect(); }) {}
 
 DnsLink::~DnsLink() { loop_.unwatch(socket_.get()); }
 

@@ -106,7 +106,9 @@ Result<> become_nobody(const std::string& name) {
 }
 
 int run(const Options& options) {
-  if (auto logging = start_log("postern-observer", options.log_level, options.log_json ? LogFormat::kJson : LogFormat::kText); !logging) {
+  if (auto logging =
+          start_log("postern-observer", options.log_level, options.log_json ? LogFormat::kJson : LogFormat::kText);
+      !logging) {
     return fail(logging.error());
   }
   auto loop = EventLoop::make();
@@ -116,8 +118,9 @@ int run(const Options& options) {
   auto listener = listen_stream(options.listen, kSocketMode);
   if (!listener) {
     const bool live = listener.error().code() == Errc::kExists;
-    return fail(std::move(listener).error().within(live ? "another postern-observer runs: stop it first, or give this one its own --listen"
-                                                        : "opening the API's socket (does its folder exist?)"));
+    return fail(std::move(listener).error().within(
+        live ? "another postern-observer runs: stop it first, or give this one its own --listen"
+             : "opening the API's socket (does its folder exist?)"));
   }
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
@@ -150,11 +153,13 @@ int run(const Options& options) {
 
 int main(int argc, char** argv) {
   postern::Options options;
-  CLI::App app{"postern-observer keeps the last flows of this node's sandboxes (what they tried, what was blocked and why) and\n"
-               "serves them as Hubble's Observer API. It waits for posternd and postern-dns; they do not wait for it."};
+  CLI::App app{
+      "postern-observer keeps the last flows of this node's sandboxes (what they tried, what was blocked and why) and\n"
+      "serves them as Hubble's Observer API. It waits for posternd and postern-dns; they do not wait for it."};
   app.add_option("--control", options.control, "posternd's socket")->capture_default_str();
   app.add_option("--dns-socket", options.dns, "postern-dns' socket")->capture_default_str();
-  app.add_option("--listen", options.listen, "Unix socket to serve on; root and its group may connect")->capture_default_str();
+  app.add_option("--listen", options.listen, "Unix socket to serve on; root and its group may connect")
+      ->capture_default_str();
   app.add_option("--flows", options.flows, "Flows to keep; older ones go")
       ->check(CLI::Range(std::size_t{1}, postern::FlowStore::kFlowsMax))
       ->capture_default_str();
@@ -163,7 +168,9 @@ int main(int argc, char** argv) {
   app.add_option("--log-level", options.log_level, "debug, info, warn or error")->capture_default_str();
   app.add_flag("--log-json", options.log_json, "Log JSON lines");
   app.set_version_flag("--version", std::string("postern-observer ") + POSTERN_VERSION);
-  app.footer("See what was blocked: `postern observe --blocked`, or `hubble observe --server unix:///run/postern/observer.sock`.");
+  app.footer(
+      "See what was blocked: `postern observe --blocked`, or `hubble observe --server "
+      "unix:///run/postern/observer.sock`.");
   CLI11_PARSE(app, argc, argv);
   return postern::run(options);
 }

@@ -7,7 +7,9 @@
 namespace postern {
 namespace {
 
-grpc::Status busy() { return {grpc::StatusCode::RESOURCE_EXHAUSTED, "postern-observer has too many requests waiting: try again"}; }
+grpc::Status busy() {
+  return {grpc::StatusCode::RESOURCE_EXHAUSTED, "postern-observer has too many requests waiting: try again"};
+}
 
 std::int64_t now_unix_ns() { return static_cast<std::int64_t>(clock_ns(CLOCK_REALTIME)); }
 
@@ -25,8 +27,8 @@ grpc::Status unimplemented() {
 
 }  // namespace
 
-grpc::ServerWriteReactor<observer::GetFlowsResponse>* ObserverService::GetFlows(grpc::CallbackServerContext*,
-                                                                                const observer::GetFlowsRequest* request) {
+grpc::ServerWriteReactor<observer::GetFlowsResponse>* ObserverService::GetFlows(
+    grpc::CallbackServerContext*, const observer::GetFlowsRequest* request) {
   auto query = FlowQuery::parse(*request);
   if (!query) {
     return new Refusal<observer::GetFlowsResponse>({grpc::StatusCode::INVALID_ARGUMENT, query.error().message()});

@@ -15,7 +15,8 @@ namespace postern {
 
 class ObserverService final : public observer::Observer::CallbackService {
  public:
-  ObserverService(LoopQueue& queue, FlowHub& hub, std::size_t flows_max) : queue_(queue), hub_(hub), flows_max_(flows_max) {}
+  ObserverService(LoopQueue& queue, FlowHub& hub, std::size_t flows_max)
+      : queue_(queue), hub_(hub), flows_max_(flows_max) {}
 
   grpc::ServerWriteReactor<observer::GetFlowsResponse>* GetFlows(grpc::CallbackServerContext* context,
                                                                  const observer::GetFlowsRequest* request) override;

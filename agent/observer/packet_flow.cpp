@@ -30,7 +30,8 @@ constexpr std::array<Flag, 8> kFlags{{{0x01, "FIN", &flow::TCPFlags::set_fin},
 
 std::string mac_text(const __u8 (&mac)[6]) {
   std::array<char, 18> text{};
-  std::snprintf(text.data(), text.size(), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+  std::snprintf(text.data(), text.size(), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
+                mac[5]);
   return text.data();
 }
 

@@ -27,7 +27,10 @@ flow::Flow denied(std::string_view name, std::uint8_t reason = EGRESS_REASON_DNS
   return dns_flows(question(reason, name), kContext)[0];
 }
 
-flow::Flow packet(std::uint8_t reason, std::string_view name = "", std::string_view to = "192.0.2.9", std::uint16_t port = 443,
+flow::Flow packet(std::uint8_t reason,
+                  std::string_view name = "",
+                  std::string_view to = "192.0.2.9",
+                  std::uint16_t port = 443,
                   std::uint32_t rule = 0) {
   egress_event event = syn(reason, to, port);
   event.rule = rule;
@@ -36,18 +39,24 @@ flow::Flow packet(std::uint8_t reason, std::string_view name = "", std::string_v
 
 TEST_CASE("lines for people", "[observer][cli]") {
   CHECK(compact_line(response_of(packet(EGRESS_REASON_NOT_GRANTED))) ==
-        "Nov 14 22:13:25.000  veth7      -> 192.0.2.9:443/tcp                            DROPPED    no allowed lookup gave this address");
-  CHECK(compact_line(response_of(packet(EGRESS_REASON_ALLOWED_BY_NAME, "api.example.com", "2001:db8::9", 443, kAllowRule))) ==
-        "Nov 14 22:13:25.000  veth7      -> api.example.com:443/tcp (2001:db8::9)        FORWARDED  allowed by name; rule: allow "
+        "Nov 14 22:13:25.000  veth7      -> 192.0.2.9:443/tcp                            DROPPED    no allowed lookup "
+        "gave this address");
+  CHECK(compact_line(
+            response_of(packet(EGRESS_REASON_ALLOWED_BY_NAME, "api.example.com", "2001:db8::9", 443, kAllowRule))) ==
+        "Nov 14 22:13:25.000  veth7      -> api.example.com:443/tcp (2001:db8::9)        FORWARDED  allowed by name; "
+        "rule: allow "
         "api.example.com 443/tcp (agent.yaml:12)");
-  CHECK(compact_line(response_of(packet(EGRESS_REASON_NOT_GRANTED, "", "2001:db8::9"))).find("[2001:db8::9]:443/tcp") != std::string::npos);
-  CHECK(compact_line(response_of(denied("evil.example"))).ends_with("veth7      -> evil.example (DNS A)                         DROPPED    name not allowed"));
+  CHECK(compact_line(response_of(packet(EGRESS_REASON_NOT_GRANTED, "", "2001:db8::9"))).find("[2001:db8::9]:443/tcp") !=
+        std::string::npos);
+  CHECK(compact_line(response_of(denied("evil.example")))
+            .ends_with("veth7      -> evil.example (DNS A)                         DROPPED    name not allowed"));
 
   egress_dns_event event = question(EGRESS_REASON_DNS_CACHED, "api.example.com");
   event.addr_count = 1;
   event.addrs[0] = raw_address("192.0.2.1");
   event.ttl_s = 5;
-  CHECK(compact_line(response_of(dns_flows(event, kContext)[1])).ends_with("<- api.example.com (DNS A)                      FORWARDED  192.0.2.1; TTL 5 s; took 1.5 ms"));
+  CHECK(compact_line(response_of(dns_flows(event, kContext)[1]))
+            .ends_with("<- api.example.com (DNS A)                      FORWARDED  192.0.2.1; TTL 5 s; took 1.5 ms"));
 
   observer::GetFlowsResponse lost;
   lost.mutable_lost_events()->set_num_events_lost(3);
@@ -61,7 +70,9 @@ TEST_CASE("what another server says cannot move the terminal", "[observer][cli]"
   flow.mutable_source()->set_pod_name("\x1b[2Jpod");
   flow.mutable_source()->set_namespace_("\x9b");
   flow.clear_destination_names();
-  flow.add_destination_names("a\x07" "b");
+  flow.add_destination_names(
+      "a\x07"
+      "b");
   flow.clear_policy_log();
   flow.set_summary("\x1b]0;x");
   for (const char c : compact_line(response_of(flow))) {
@@ -74,11 +85,16 @@ TEST_CASE("hints: which rule would allow it", "[observer][cli]") {
   CHECK(allow_hint(denied("localhost")) == "-");
   CHECK(allow_hint(denied("api.example.com", EGRESS_REASON_DNS_TYPE_DENIED)) == "-");
   CHECK(allow_hint(packet(EGRESS_REASON_NOT_GRANTED)) == "- {cidrs: [\"192.0.2.9/32\"]}");
-  CHECK(allow_hint(packet(EGRESS_REASON_NOT_GRANTED, "", "2001:db8::9", 8443)) == "- {cidrs: [\"2001:db8::9/128\"], ports: [8443/tcp]}");
-  CHECK(allow_hint(packet(EGRESS_REASON_PORT_DENIED, "api.example.com", "192.0.2.9", 80, kAllowRule)) == "- {names: [api.example.com], ports: [80/tcp]}");
-  CHECK(allow_hint(packet(EGRESS_REASON_CIDR_DENIED, "", "192.0.2.9", 443, kDenyRule)) == "a rule denies it: deny 192.0.2.0/24 all (agent.yaml:20)");
-  CHECK(allow_hint(packet(EGRESS_REASON_NEVER_LIST, "", "169.254.169.254", 80)) == "- {cidrs: [\"169.254.169.254/32\"], ports: [80/tcp]}");
-  CHECK(allow_hint(packet(EGRESS_REASON_GRANT_EXPIRED, "api.example.com")) == "look the name up again: its rule still holds");
+  CHECK(allow_hint(packet(EGRESS_REASON_NOT_GRANTED, "", "2001:db8::9", 8443)) ==
+        "- {cidrs: [\"2001:db8::9/128\"], ports: [8443/tcp]}");
+  CHECK(allow_hint(packet(EGRESS_REASON_PORT_DENIED, "api.example.com", "192.0.2.9", 80, kAllowRule)) ==
+        "- {names: [api.example.com], ports: [80/tcp]}");
+  CHECK(allow_hint(packet(EGRESS_REASON_CIDR_DENIED, "", "192.0.2.9", 443, kDenyRule)) ==
+        "a rule denies it: deny 192.0.2.0/24 all (agent.yaml:20)");
+  CHECK(allow_hint(packet(EGRESS_REASON_NEVER_LIST, "", "169.254.169.254", 80)) ==
+        "- {cidrs: [\"169.254.169.254/32\"], ports: [80/tcp]}");
+  CHECK(allow_hint(packet(EGRESS_REASON_GRANT_EXPIRED, "api.example.com")) ==
+        "look the name up again: its rule still holds");
   CHECK(allow_hint(packet(EGRESS_REASON_POLICY_CHANGED, "api.example.com")) == "- {cidrs: [\"192.0.2.9/32\"]}");
   CHECK(allow_hint(packet(EGRESS_REASON_SPOOFED_ADDRESS)) == "-");
   CHECK(allow_hint(packet(EGRESS_REASON_NODE_ADDRESS)) == "-");
@@ -208,7 +224,8 @@ TEST_CASE("the words that hints depend on are the kernel's", "[observer][cli]") 
   CHECK(std::string(egress_reason_label(EGRESS_REASON_POLICY_CHANGED)) == "no longer allowed by policy");
   CHECK(std::string(egress_reason_label(EGRESS_REASON_INBOUND_DENIED)) == "inbound not allowed");
   CHECK(std::string(egress_reason_label(EGRESS_REASON_DNS_TYPE_DENIED)) == "record type not allowed");
-  CHECK(std::string(egress_reason_label(EGRESS_REASON_DNS_ADDRESS_DENIED)) == "every address in the answer is forbidden");
+  CHECK(std::string(egress_reason_label(EGRESS_REASON_DNS_ADDRESS_DENIED)) ==
+        "every address in the answer is forbidden");
   CHECK(std::string(egress_reason_label(EGRESS_REASON_NODE_ADDRESS)) == "address of the node");
 }
 

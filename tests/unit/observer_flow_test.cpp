@@ -14,15 +14,15 @@ const Directory kDirectory = known_directory();
 const FlowContext kContext{kDirectory, kBootToUnixNs};
 
 TEST_CASE("every reason has a verdict, and a drop reason exactly when it drops", "[observer]") {
-#define CHECK_REASON(identifier, number, label)                                             \
-  if ((number) != EGRESS_REASON_NONE) {                                                     \
-    INFO(label);                                                                            \
-    const Outcome outcome = outcome_of(number);                                             \
-    CHECK(outcome.verdict != flow::VERDICT_UNKNOWN);                                        \
-    CHECK((outcome.drop != flow::DROP_REASON_UNKNOWN) == (outcome.verdict == flow::DROPPED)); \
-    const bool forwards = (number) < EGRESS_REASON_FIRST_DROP ||                            \
+#define CHECK_REASON(identifier, number, label)                                                               \
+  if ((number) != EGRESS_REASON_NONE) {                                                                       \
+    INFO(label);                                                                                              \
+    const Outcome outcome = outcome_of(number);                                                               \
+    CHECK(outcome.verdict != flow::VERDICT_UNKNOWN);                                                          \
+    CHECK((outcome.drop != flow::DROP_REASON_UNKNOWN) == (outcome.verdict == flow::DROPPED));                 \
+    const bool forwards = (number) < EGRESS_REASON_FIRST_DROP ||                                              \
                           ((number) >= EGRESS_REASON_FIRST_DNS && (number) < EGRESS_REASON_FIRST_DNS_DENIED); \
-    CHECK(forwards == (outcome.verdict == flow::FORWARDED || outcome.verdict == flow::REDIRECTED)); \
+    CHECK(forwards == (outcome.verdict == flow::FORWARDED || outcome.verdict == flow::REDIRECTED));           \
   }
   EGRESS_REASONS(CHECK_REASON)
 #undef CHECK_REASON
@@ -214,7 +214,9 @@ TEST_CASE("answers without addresses say why; failures are errors", "[observer]"
 
 TEST_CASE("hostile names are printable, and no name is not a name", "[observer]") {
   egress_dns_event event = question(EGRESS_REASON_DNS_NAME_DENIED);
-  set_wire(event, std::string_view("\x05\x1b[2Jx\x07" "a.b\"\\\x00\xff\x00", 15));
+  set_wire(event, std::string_view("\x05\x1b[2Jx\x07"
+                                   "a.b\"\\\x00\xff\x00",
+                                   15));
   auto flows = dns_flows(event, kContext);
   REQUIRE(flows.size() == 1);
   for (const std::string& text : {flows[0].summary(), flows[0].destination_names(0), flows[0].l7().dns().query()}) {
@@ -222,7 +224,9 @@ TEST_CASE("hostile names are printable, and no name is not a name", "[observer]"
   }
   CHECK(flows[0].destination_names(0).find("a\\.b") != std::string::npos);
 
-  set_wire(event, std::string_view("\x3f" "short", 6));
+  set_wire(event, std::string_view("\x3f"
+                                   "short",
+                                   6));
   flows = dns_flows(event, kContext);
   REQUIRE(flows.size() == 1);
   CHECK(flows[0].destination_names().empty());
@@ -234,7 +238,8 @@ TEST_CASE("a record from a worker that was taken over cannot do harm", "[observe
   egress_dns_event event;
   for (int byte = 0; byte < 256; ++byte) {
     std::memset(&event, byte, sizeof(event));
-    for (const std::uint8_t reason : {std::uint8_t{EGRESS_REASON_DNS_ALLOWED}, std::uint8_t{EGRESS_REASON_DNS_NAME_DENIED}, event.reason}) {
+    for (const std::uint8_t reason :
+         {std::uint8_t{EGRESS_REASON_DNS_ALLOWED}, std::uint8_t{EGRESS_REASON_DNS_NAME_DENIED}, event.reason}) {
       event.reason = reason;
       for (const flow::Flow& flow : dns_flows(event, kContext)) {
         CHECK(flow.l7().dns().ips_size() <= EGRESS_DNS_EVENT_ADDRS);

@@ -70,13 +70,14 @@ TEST_CASE_METHOD(LinksTest, "the agent link waits for posternd, takes maps and u
   std::size_t maps = 0;
   std::size_t sessions = 0;
   std::string interface;
-  AgentLink link(*loop, path,
-                 {.on_maps =
-                      [&](std::vector<Fd> fds) {
-                        maps = fds.size();
-                        ++sessions;
-                      },
-                  .on_update = [&](const api::ObserverUpdate& update) { interface = update.put_sandbox().interface(); }});
+  AgentLink link(
+      *loop, path,
+      {.on_maps =
+           [&](std::vector<Fd> fds) {
+             maps = fds.size();
+             ++sessions;
+           },
+       .on_update = [&](const api::ObserverUpdate& update) { interface = update.put_sandbox().interface(); }});
   link.start();  // nobody listens yet
   REQUIRE(loop->run_once(0));
   for (std::size_t session = 1; session <= 2; ++session) {
@@ -98,7 +99,8 @@ TEST_CASE_METHOD(LinksTest, "the DNS link takes whole records only, and comes ba
   int events = 0;
   bool connected = false;
   DnsLink link(*loop, path,
-               {.on_connected = [&](bool now) { connected = now; }, .on_event = [&](const egress_dns_event& event) { events += event.sandbox == kSandbox; }});
+               {.on_connected = [&](bool now) { connected = now; },
+                .on_event = [&](const egress_dns_event& event) { events += event.sandbox == kSandbox; }});
   link.start();
   for (int session = 1; session <= 2; ++session) {
     const Fd listener = listen_unix(path, 0600).value();

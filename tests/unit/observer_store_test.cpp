@@ -149,9 +149,26 @@ TEST_CASE("a field mask is obeyed, a printer's mask gets names too, a wrong one 
   CHECK(shown->time().seconds() == 1);
 
   request.mutable_field_mask()->clear_paths();
-  for (const char* path : {"time", "verdict", "ethernet", "IP", "l4", "source.identity", "source.namespace", "source.pod_name",
-                           "destination.identity", "destination.namespace", "destination.pod_name", "Type", "node_name", "l7",
-                           "event_type", "source_service", "destination_service", "is_reply", "Summary", "ip_trace_id"}) {
+  for (const char* path : {"time",
+                           "verdict",
+                           "ethernet",
+                           "IP",
+                           "l4",
+                           "source.identity",
+                           "source.namespace",
+                           "source.pod_name",
+                           "destination.identity",
+                           "destination.namespace",
+                           "destination.pod_name",
+                           "Type",
+                           "node_name",
+                           "l7",
+                           "event_type",
+                           "source_service",
+                           "destination_service",
+                           "is_reply",
+                           "Summary",
+                           "ip_trace_id"}) {
     request.mutable_field_mask()->add_paths(path);
   }
   shown = query_of(request).shown(entry_at(1));
