@@ -3,7 +3,7 @@
 // A row: what the state is, which packet comes, what must become of it and why, and what it leaves.
 //
 //   {"a SYN to a granted address", granted(kWeb.v4), sends(Frame::out(kWeb.v4).tcp(kSyn)),
-//    passes(reason::ALLOWED_BY_NAME), opens(EGRESS_BASIS_GRANT)}
+//    passes(reason::kALLOWED_BY_NAME), opens(EGRESS_BASIS_GRANT)}
 //
 // Every reason of bpf/reasons.h that a packet can have needs one (rows_test.cpp).
 #pragma once
@@ -18,7 +18,7 @@ namespace postern::test {
 
 /// bpf/reasons.h, shorter by a prefix.
 namespace reason {
-#define POSTERN_TEST_REASON(identifier, number, label) inline constexpr unsigned identifier = number;
+#define POSTERN_TEST_REASON(identifier, number, label) inline constexpr unsigned k##identifier = number;
 EGRESS_REASONS(POSTERN_TEST_REASON)
 #undef POSTERN_TEST_REASON
 }  // namespace reason

@@ -43,7 +43,7 @@ void add_life(std::vector<Row>& rows, const Address& web) {
   const std::string to = " " + web.to_string();
   const Frame in_ack = Frame::in(web).tcp(kAck);
   rows.push_back({"the answer to a SYN from" + to, in_turn({granted(web), after(sends(syn(web)))}),
-                  receives(Frame::in(web).tcp(kSynAck)), passes(reason::KNOWN_FLOW),
+                  receives(Frame::in(web).tcp(kSynAck)), passes(reason::kKNOWN_FLOW),
                   [](Lab& lab, const Row& row, const Outcome&) {
                     const auto flow = lab.flow_of(row.packet);
                     REQUIRE(flow);
@@ -53,46 +53,46 @@ void add_life(std::vector<Row>& rows, const Address& web) {
                     CHECK(flow->bytes_in == row.packet.frame.bytes().size());
                     CHECK(flow->unanswered_mono_ns == 0);
                   }});
-  rows.push_back({"a connection goes on to" + to, connected(web), sends(ack(web)), passes(reason::KNOWN_FLOW)});
-  rows.push_back({"a connection goes on from" + to, connected(web), receives(in_ack), passes(reason::KNOWN_FLOW)});
+  rows.push_back({"a connection goes on to" + to, connected(web), sends(ack(web)), passes(reason::kKNOWN_FLOW)});
+  rows.push_back({"a connection goes on from" + to, connected(web), receives(in_ack), passes(reason::kKNOWN_FLOW)});
   rows.push_back({"a connection outlives its grant to" + to, in_turn({connected(web), kNoGrants}), sends(ack(web)),
-                  passes(reason::KNOWN_FLOW)});
+                  passes(reason::kKNOWN_FLOW)});
   rows.push_back({"a new SYN in a live connection is judged by grants to" + to, in_turn({connected(web), kNoGrants}),
-                  sends(syn(web)), drops(reason::NOT_GRANTED)});
-  rows.push_back({"nothing is picked up in its middle to" + to, granted(web), sends(ack(web)), drops(reason::NO_FLOW),
+                  sends(syn(web)), drops(reason::kNOT_GRANTED)});
+  rows.push_back({"nothing is picked up in its middle to" + to, granted(web), sends(ack(web)), drops(reason::kNO_FLOW),
                   opens_nothing()});
   rows.push_back({"nor by an answer that nobody asked for to" + to, granted(web), sends(Frame::out(web).tcp(kSynAck)),
-                  drops(reason::NO_FLOW), opens_nothing()});
-  rows.push_back({"nor by a reset to" + to, granted(web), sends(Frame::out(web).tcp(kRst)), drops(reason::NO_FLOW),
+                  drops(reason::kNO_FLOW), opens_nothing()});
+  rows.push_back({"nor by a reset to" + to, granted(web), sends(Frame::out(web).tcp(kRst)), drops(reason::kNO_FLOW),
                   opens_nothing()});
-  rows.push_back({"nor by no flag at all to" + to, granted(web), sends(Frame::out(web).tcp(0)), drops(reason::NO_FLOW),
+  rows.push_back({"nor by no flag at all to" + to, granted(web), sends(Frame::out(web).tcp(0)), drops(reason::kNO_FLOW),
                   opens_nothing()});
   rows.push_back({"another local port is another flow to" + to, connected(web),
-                  sends(Frame::out(web).tcp(kAck, kHttps, kLocalPort + 1)), drops(reason::NO_FLOW)});
+                  sends(Frame::out(web).tcp(kAck, kHttps, kLocalPort + 1)), drops(reason::kNO_FLOW)});
   rows.push_back({"UDP on a TCP flow's ports from" + to, connected(web), receives(Frame::in(web).udp(kHttps)),
-                  drops(reason::INBOUND_DENIED)});
+                  drops(reason::kINBOUND_DENIED)});
   rows.push_back({"an answer by UDP from" + to,
                   in_turn({granted(web, {.ports = kRangePorts}), after(sends(Frame::out(web).udp(kHttps)))}),
-                  receives(Frame::in(web).udp(kHttps)), passes(reason::KNOWN_FLOW)});
+                  receives(Frame::in(web).udp(kHttps)), passes(reason::kKNOWN_FLOW)});
   rows.push_back({"UDP goes on after its grant to" + to, in_turn({talking(web), kNoGrants}),
-                  sends(Frame::out(web).udp(kHttps)), passes(reason::KNOWN_FLOW)});
+                  sends(Frame::out(web).udp(kHttps)), passes(reason::kKNOWN_FLOW)});
 }
 
 void add_ends(std::vector<Row>& rows, const Address& web) {
   const std::string to = " " + web.to_string();
   const Packet fin_out = sends(Frame::out(web).tcp(kFin | kAck));
   const Packet fin_in = receives(Frame::in(web).tcp(kFin | kAck));
-  rows.push_back({"one side is done:" + to, connected(web), fin_out, passes(reason::KNOWN_FLOW), closed_flows(1, 0)});
+  rows.push_back({"one side is done:" + to, connected(web), fin_out, passes(reason::kKNOWN_FLOW), closed_flows(1, 0)});
   rows.push_back({"both sides are done:" + to, in_turn({connected(web), after(fin_out)}), fin_in,
-                  passes(reason::KNOWN_FLOW), closed_flows(0, 1)});
+                  passes(reason::kKNOWN_FLOW), closed_flows(0, 1)});
   rows.push_back({"the last acknowledgement:" + to, in_turn({connected(web), after(fin_in), after(fin_out)}),
-                  receives(Frame::in(web).tcp(kAck)), passes(reason::KNOWN_FLOW), closed_flows(0, 1)});
-  rows.push_back({"a reset from" + to, connected(web), receives(Frame::in(web).tcp(kRst)), passes(reason::KNOWN_FLOW),
+                  receives(Frame::in(web).tcp(kAck)), passes(reason::kKNOWN_FLOW), closed_flows(0, 1)});
+  rows.push_back({"a reset from" + to, connected(web), receives(Frame::in(web).tcp(kRst)), passes(reason::kKNOWN_FLOW),
                   closed_flows(0, 1)});
-  rows.push_back({"a reset to" + to, connected(web), sends(Frame::out(web).tcp(kRst)), passes(reason::KNOWN_FLOW),
+  rows.push_back({"a reset to" + to, connected(web), sends(Frame::out(web).tcp(kRst)), passes(reason::kKNOWN_FLOW),
                   closed_flows(0, 1)});
   rows.push_back({"a closed connection's ports again:" + to, in_turn({connected(web), after(fin_out), after(fin_in)}),
-                  sends(syn(web)), passes(reason::ALLOWED_BY_NAME), opens(EGRESS_BASIS_GRANT)});
+                  sends(syn(web)), passes(reason::kALLOWED_BY_NAME), opens(EGRESS_BASIS_GRANT)});
   const Given long_closed = [web](Lab& lab) {
     lab.put_flow(sends(ack(web)), {.opened_mono_ns = ago(90 * EGRESS_S),
                                    .last_in_mono_ns = ago(EGRESS_TCP_CLOSING_NS + EGRESS_S),
@@ -100,14 +100,14 @@ void add_ends(std::vector<Row>& rows, const Address& web) {
                                    .state = EGRESS_FLOW_ANSWERED | EGRESS_FLOW_RESET,
                                    .basis = EGRESS_BASIS_GRANT});
   };
-  rows.push_back({"long after the end:" + to, long_closed, sends(ack(web)), drops(reason::FLOW_EXPIRED)});
+  rows.push_back({"long after the end:" + to, long_closed, sends(ack(web)), drops(reason::kFLOW_EXPIRED)});
 }
 
 void add_timeouts(std::vector<Row>& rows, const Address& web) {
   const std::string to = " " + web.to_string();
   const Packet out = sends(ack(web));
   const auto expired = [&](std::string what, const Given& given, const Packet& packet) {
-    rows.push_back({std::move(what) + to, given, packet, drops(reason::FLOW_EXPIRED)});
+    rows.push_back({std::move(what) + to, given, packet, drops(reason::kFLOW_EXPIRED)});
   };
   const Given asked = in_turn({granted(web), after(sends(syn(web)))});
   expired(
@@ -137,7 +137,7 @@ void add_timeouts(std::vector<Row>& rows, const Address& web) {
                                                   flow.last_in_mono_ns = ago(2 * 3600 * EGRESS_S);
                                                   flow.unanswered_mono_ns = 0;
                                                 })}),
-                  out, passes(reason::KNOWN_FLOW)});
+                  out, passes(reason::kKNOWN_FLOW)});
   const Given capped = [](Lab& lab) {
     lab.change_sandbox([](egress_sandbox& sandbox) { sandbox.flow_age_s_max = 3600; });
   };
@@ -152,7 +152,7 @@ void add_timeouts(std::vector<Row>& rows, const Address& web) {
                                                   flow.last_in_mono_ns = mono_ns() + EGRESS_S;
                                                   flow.unanswered_mono_ns = 0;
                                                 })}),
-                  out, passes(reason::KNOWN_FLOW)});
+                  out, passes(reason::kKNOWN_FLOW)});
   const Packet datagram = sends(Frame::out(web).udp(kHttps));
   const auto silent = [](std::uint64_t ns) { return [ns](egress_flow& flow) { flow.last_in_mono_ns = ago(ns); }; };
   const Given first = in_turn({granted(web, {.ports = kRangePorts}), after(datagram)});
@@ -160,16 +160,16 @@ void add_timeouts(std::vector<Row>& rows, const Address& web) {
           receives(Frame::in(web).udp(kHttps)));
   rows.push_back({"idle UDP is judged anew:" + to,
                   in_turn({talking(web), aged(datagram, silent(EGRESS_UDP_IDLE_NS + EGRESS_S))}), datagram,
-                  passes(reason::ALLOWED_BY_NAME), opens(EGRESS_BASIS_GRANT)});
+                  passes(reason::kALLOWED_BY_NAME), opens(EGRESS_BASIS_GRANT)});
   rows.push_back({"idle UDP without its grant:" + to,
                   in_turn({talking(web), kNoGrants, aged(datagram, silent(EGRESS_UDP_IDLE_NS + EGRESS_S))}), datagram,
-                  drops(reason::NOT_GRANTED)});
+                  drops(reason::kNOT_GRANTED)});
   rows.push_back(
       {"UDP that only the sandbox talks in:" + to,
        in_turn({talking(web), kNoGrants,
                 aged(datagram,
                      [](egress_flow& flow) { flow.unanswered_mono_ns = ago(EGRESS_UDP_UNANSWERED_NS + EGRESS_S); })}),
-       datagram, drops(reason::NOT_GRANTED)});
+       datagram, drops(reason::kNOT_GRANTED)});
 }
 
 void add_quota(std::vector<Row>& rows, const Address& web) {
@@ -183,11 +183,11 @@ void add_quota(std::vector<Row>& rows, const Address& web) {
   };
   const Packet third = sends(Frame::out(web).tcp(kSyn, kHttps, kLocalPort + 2));
   rows.push_back(
-      {"one connection too many to " + web.to_string(), full, third, drops(reason::FLOW_QUOTA), closed_flows(2, 0)});
+      {"one connection too many to " + web.to_string(), full, third, drops(reason::kFLOW_QUOTA), closed_flows(2, 0)});
   rows.push_back({"those that are there go on to " + web.to_string(), in_turn({full, after(third)}), sends(ack(web)),
-                  passes(reason::KNOWN_FLOW)});
+                  passes(reason::kKNOWN_FLOW)});
   rows.push_back({"one that ends makes room to " + web.to_string(),
-                  in_turn({full, after(receives(Frame::in(web).tcp(kRst)))}), third, passes(reason::ALLOWED_BY_NAME),
+                  in_turn({full, after(receives(Frame::in(web).tcp(kRst)))}), third, passes(reason::kALLOWED_BY_NAME),
                   opens(EGRESS_BASIS_GRANT)});
 }
 
@@ -220,50 +220,51 @@ std::vector<Row> policy_change_rows() {
     const auto cut = [&](std::string what, const Given& given, const Packet& packet, unsigned reason) {
       rows.push_back({std::move(what) + to, in_turn({given, changed}), packet, drops(reason)});
     };
-    cut("a removed name's connection to", connected(web), sends(ack(web)), reason::POLICY_CHANGED);
-    cut("a removed name's connection from", connected(web), receives(Frame::in(web).tcp(kAck)), reason::POLICY_CHANGED);
+    cut("a removed name's connection to", connected(web), sends(ack(web)), reason::kPOLICY_CHANGED);
+    cut("a removed name's connection from", connected(web), receives(Frame::in(web).tcp(kAck)),
+        reason::kPOLICY_CHANGED);
     cut("a removed port's connection to", in_turn({connected(web), other_ports}), sends(ack(web)),
-        reason::POLICY_CHANGED);
-    cut("a removed name's grant to", granted(web), sends(syn(web)), reason::POLICY_CHANGED);
-    cut("a removed port's grant to", in_turn({granted(web), other_ports}), sends(syn(web)), reason::PORT_DENIED);
+        reason::kPOLICY_CHANGED);
+    cut("a removed name's grant to", granted(web), sends(syn(web)), reason::kPOLICY_CHANGED);
+    cut("a removed port's grant to", in_turn({granted(web), other_ports}), sends(syn(web)), reason::kPORT_DENIED);
     cut("another policy's word on the name to",
         in_turn({granted(web),
                  [](Lab& lab) {
                    must(lab.gate().name_ok().update({kPolicy + 1, kName, 0}, {kHttpsPorts, kRule}));
                  }}),
-        sends(syn(web)), reason::POLICY_CHANGED);
+        sends(syn(web)), reason::kPOLICY_CHANGED);
     cut("a new deny cuts a connection to", in_turn({connected(web), kept, ruled(prefix, denies(kAllPorts))}),
-        sends(ack(web)), reason::CIDR_DENIED);
+        sends(ack(web)), reason::kCIDR_DENIED);
     cut("a new deny cuts a connection from", in_turn({connected(web), kept, ruled(prefix, denies(kAllPorts))}),
-        receives(Frame::in(web).tcp(kAck)), reason::CIDR_DENIED);
+        receives(Frame::in(web).tcp(kAck)), reason::kCIDR_DENIED);
     rows.push_back({"a kept name's connection to" + to, in_turn({connected(web), kept, changed}), sends(ack(web)),
-                    passes(reason::KNOWN_FLOW), renewed});
+                    passes(reason::kKNOWN_FLOW), renewed});
     rows.push_back({"a kept name's connection from" + to, in_turn({connected(web), kept, changed}),
-                    receives(Frame::in(web).tcp(kAck)), passes(reason::KNOWN_FLOW), renewed});
+                    receives(Frame::in(web).tcp(kAck)), passes(reason::kKNOWN_FLOW), renewed});
     rows.push_back({"a kept name's grant to" + to, in_turn({granted(web), kept, changed}), sends(syn(web)),
-                    passes(reason::ALLOWED_BY_NAME), renewed});
+                    passes(reason::kALLOWED_BY_NAME), renewed});
     rows.push_back({"two names, one of them removed:" + to,
                     in_turn({granted(web), granted(web, {.name = kOtherName}),
                              [](Lab& lab) { lab.name_ok(kOtherName, 0, kHttpsPorts, kRule + 7); }, changed}),
-                    sends(syn(web)), passes(reason::ALLOWED_BY_NAME), renewed});
+                    sends(syn(web)), passes(reason::kALLOWED_BY_NAME), renewed});
     rows.push_back({"a grant that is newer than the change:" + to,
                     in_turn({granted(web, {.generation = kGeneration + 1}), changed}), sends(syn(web)),
-                    passes(reason::ALLOWED_BY_NAME), opens(EGRESS_BASIS_GRANT)});
+                    passes(reason::kALLOWED_BY_NAME), opens(EGRESS_BASIS_GRANT)});
     // name 0: a grant to every name of a rule, judged by the rule.
     const Given whole_rule = granted(web, {.name = 0});
     rows.push_back({"a kept rule's grant to" + to,
                     in_turn({whole_rule, [](Lab& lab) { lab.name_ok(0, kRule, kHttpsPorts, kRule + 7); }, changed}),
-                    sends(syn(web)), passes(reason::ALLOWED_BY_NAME), renewed});
+                    sends(syn(web)), passes(reason::kALLOWED_BY_NAME), renewed});
     cut("a removed rule's grant to", in_turn({whole_rule, [](Lab& lab) { lab.name_ok(0, kRule + 1, kHttpsPorts); }}),
-        sends(syn(web)), reason::POLICY_CHANGED);
+        sends(syn(web)), reason::kPOLICY_CHANGED);
 
     const Given by_rule = in_turn({ruled(prefix, allows(kHttpsPorts)), after(sends(syn(web))),
                                    after(receives(Frame::in(web).tcp(kSynAck))), [](Lab& lab) { lab.forget_cidrs(); }});
-    cut("a removed prefix' connection to", by_rule, sends(ack(web)), reason::POLICY_CHANGED);
-    cut("a removed prefix' connection from", by_rule, receives(Frame::in(web).tcp(kAck)), reason::POLICY_CHANGED);
+    cut("a removed prefix' connection to", by_rule, sends(ack(web)), reason::kPOLICY_CHANGED);
+    cut("a removed prefix' connection from", by_rule, receives(Frame::in(web).tcp(kAck)), reason::kPOLICY_CHANGED);
     rows.push_back({"a kept prefix' connection to" + to,
                     in_turn({by_rule, ruled(prefix, {.allow_ports = kHttpsPorts, .allow_rule = kRule + 7}), changed}),
-                    sends(ack(web)), passes(reason::KNOWN_FLOW), renewed});
+                    sends(ack(web)), passes(reason::kKNOWN_FLOW), renewed});
   }
   return rows;
 }

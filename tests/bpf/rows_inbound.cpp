@@ -36,11 +36,11 @@ const std::vector<Family>& families() {
 void add_connections(std::vector<Row>& rows, const Family& f) {
   const std::string of = " (" + f.node.to_string() + ")";
   const auto denied = [&](std::string what, const Given& given, const Frame& frame) {
-    rows.push_back({std::move(what) + of, given, receives(frame), drops(reason::INBOUND_DENIED), opens_nothing()});
+    rows.push_back({std::move(what) + of, given, receives(frame), drops(reason::kINBOUND_DENIED), opens_nothing()});
   };
   const auto allowed = [&](std::string what, const Given& given, const Frame& frame) {
     rows.push_back(
-        {std::move(what) + of, given, receives(frame), passes(reason::INBOUND_ALLOWED), opens(EGRESS_BASIS_INBOUND)});
+        {std::move(what) + of, given, receives(frame), passes(reason::kINBOUND_ALLOWED), opens(EGRESS_BASIS_INBOUND)});
   };
   denied("a stranger connects", {}, in_tcp(f.web, kSyn));
   denied("a stranger sends a datagram", {}, Frame::in(f.web).udp(kPeerPort, kServed));
@@ -63,14 +63,14 @@ void add_connections(std::vector<Row>& rows, const Family& f) {
           Frame::in(f.web).tcp(kSyn, kPeerPort, 5432));
   rows.push_back({"a peer that a rule denies" + of,
                   ruled(f.prefix, {.deny_ports = kAllPorts, .inbound_ports = kAllPorts}), receives(in_tcp(f.web, kSyn)),
-                  drops(reason::CIDR_DENIED), opens_nothing()});
+                  drops(reason::kCIDR_DENIED), opens_nothing()});
 }
 
 void add_replies(std::vector<Row>& rows, const Family& f) {
   const std::string of = " (" + f.node.to_string() + ")";
   const Given probed = after(receives(in_tcp(f.node, kSyn)));
   rows.push_back({"the answer to a probe, though the node's address is closed" + of, probed,
-                  sends(out_tcp(f.node, kSynAck)), passes(reason::INBOUND_REPLY),
+                  sends(out_tcp(f.node, kSynAck)), passes(reason::kINBOUND_REPLY),
                   [](Lab& lab, const Row& row, const Outcome&) {
                     const auto flow = lab.flow_of(row.packet);
                     REQUIRE(flow);
@@ -79,62 +79,63 @@ void add_replies(std::vector<Row>& rows, const Family& f) {
                     CHECK(lab.state().flow_bytes[EGRESS_OUT] == flow->bytes_out);
                   }});
   rows.push_back({"a probe's own next packet" + of, in_turn({probed, after(sends(out_tcp(f.node, kSynAck)))}),
-                  receives(in_tcp(f.node, kAck)), passes(reason::KNOWN_FLOW)});
+                  receives(in_tcp(f.node, kAck)), passes(reason::kKNOWN_FLOW)});
   rows.push_back(
-      {"an inbound flow lets no SYN out" + of, probed, sends(out_tcp(f.node, kSyn)), drops(reason::NODE_ADDRESS)});
+      {"an inbound flow lets no SYN out" + of, probed, sends(out_tcp(f.node, kSyn)), drops(reason::kNODE_ADDRESS)});
   const Given let_in = in_turn({ruled(f.prefix, lets_in(kAllPorts)), after(receives(in_tcp(f.web, kSyn)))});
   rows.push_back({"nor where the peer is an ordinary address" + of, let_in, sends(out_tcp(f.web, kSyn)),
-                  drops(reason::NOT_GRANTED)});
+                  drops(reason::kNOT_GRANTED)});
   rows.push_back({"an inbound flow opens no other port" + of, let_in,
-                  sends(Frame::out(f.web).tcp(kAck, kPeerPort, kServed + 1)), drops(reason::NO_FLOW)});
+                  sends(Frame::out(f.web).tcp(kAck, kPeerPort, kServed + 1)), drops(reason::kNO_FLOW)});
   rows.push_back({"an answer by UDP to a peer on the link" + of,
                   in_turn({kLinkPeers, after(receives(Frame::in(f.neighbour).udp(kPeerPort, kServed)))}),
-                  sends(Frame::out(f.neighbour).udp(kPeerPort, kServed)), passes(reason::INBOUND_REPLY)});
+                  sends(Frame::out(f.neighbour).udp(kPeerPort, kServed)), passes(reason::kINBOUND_REPLY)});
   rows.push_back({"a datagram that was not let in opens nothing" + of,
                   after(receives(Frame::in(f.neighbour).udp(kPeerPort, kServed))),
-                  sends(Frame::out(f.neighbour).udp(kPeerPort, kServed)), drops(reason::NOT_GRANTED), opens_nothing()});
+                  sends(Frame::out(f.neighbour).udp(kPeerPort, kServed)), drops(reason::kNOT_GRANTED),
+                  opens_nothing()});
   // After a policy change it is the new rules for inbound that count.
   rows.push_back({"a kept inbound connection" + of, in_turn({let_in, kChanged}), sends(out_tcp(f.web, kSynAck)),
-                  passes(reason::INBOUND_REPLY)});
+                  passes(reason::kINBOUND_REPLY)});
   rows.push_back({"an inbound connection that is let in no more" + of,
                   in_turn({let_in, [](Lab& lab) { lab.forget_cidrs(); }, kChanged}), sends(out_tcp(f.web, kSynAck)),
-                  drops(reason::POLICY_CHANGED)});
+                  drops(reason::kPOLICY_CHANGED)});
   rows.push_back({"the peer's packet in it" + of, in_turn({let_in, [](Lab& lab) { lab.forget_cidrs(); }, kChanged}),
-                  receives(in_tcp(f.web, kAck)), drops(reason::POLICY_CHANGED)});
+                  receives(in_tcp(f.web, kAck)), drops(reason::kPOLICY_CHANGED)});
   rows.push_back({"a new deny cuts an inbound connection" + of,
                   in_turn({let_in, ruled(f.prefix, {.deny_ports = kAllPorts, .inbound_ports = kAllPorts}), kChanged}),
-                  sends(out_tcp(f.web, kSynAck)), drops(reason::CIDR_DENIED)});
+                  sends(out_tcp(f.web, kSynAck)), drops(reason::kCIDR_DENIED)});
 }
 
 void add_echo(std::vector<Row>& rows, const Family& f) {
   const std::string of = " (" + f.web.to_string() + ")";
   const Frame request = Frame::out(f.web).echo_request(kIdentifier);
-  rows.push_back({"a ping" + of, {}, sends(request), drops(reason::NOT_GRANTED), opens_nothing()});
+  rows.push_back({"a ping" + of, {}, sends(request), drops(reason::kNOT_GRANTED), opens_nothing()});
   rows.push_back({"a ping to an address granted for TCP" + of, granted(f.web), sends(request),
-                  drops(reason::PORT_DENIED), opens_nothing()});
+                  drops(reason::kPORT_DENIED), opens_nothing()});
   const Given by_rule = ruled(f.prefix, allows(kEchoPorts));
-  rows.push_back({"a ping that a rule allows" + of, by_rule, sends(request), passes(reason::ALLOWED_BY_CIDR),
+  rows.push_back({"a ping that a rule allows" + of, by_rule, sends(request), passes(reason::kALLOWED_BY_CIDR),
                   opens(EGRESS_BASIS_CIDR)});
   rows.push_back({"its answer" + of, in_turn({by_rule, after(sends(request))}),
-                  receives(Frame::in(f.web).echo_reply(kIdentifier)), passes(reason::KNOWN_FLOW)});
+                  receives(Frame::in(f.web).echo_reply(kIdentifier)), passes(reason::kKNOWN_FLOW)});
   rows.push_back({"an answer to another ping" + of, in_turn({by_rule, after(sends(request))}),
-                  receives(Frame::in(f.web).echo_reply(kIdentifier + 1)), drops(reason::INBOUND_DENIED)});
+                  receives(Frame::in(f.web).echo_reply(kIdentifier + 1)), drops(reason::kINBOUND_DENIED)});
   rows.push_back({"an answer to no ping" + of, by_rule, sends(Frame::out(f.web).echo_reply(kIdentifier)),
-                  drops(reason::ICMP_DENIED), opens_nothing()});
+                  drops(reason::kICMP_DENIED), opens_nothing()});
   const Given pinged =
       in_turn({ruled(f.prefix, lets_in(kEchoPorts)), after(receives(Frame::in(f.web).echo_request(kIdentifier)))});
   rows.push_back({"a peer's ping that a rule lets in" + of, ruled(f.prefix, lets_in(kEchoPorts)),
-                  receives(Frame::in(f.web).echo_request(kIdentifier)), passes(reason::INBOUND_ALLOWED),
+                  receives(Frame::in(f.web).echo_request(kIdentifier)), passes(reason::kINBOUND_ALLOWED),
                   opens(EGRESS_BASIS_INBOUND)});
   rows.push_back({"the sandbox answers it" + of, pinged, sends(Frame::out(f.web).echo_reply(kIdentifier)),
-                  passes(reason::INBOUND_REPLY)});
+                  passes(reason::kINBOUND_REPLY)});
   for (const std::uint8_t type : std::initializer_list<std::uint8_t>{5, 9, 10, 13, 17, 42, 130, 137, 160}) {
     rows.push_back({"ICMP type " + std::to_string(type) + of, granted(f.web, {.ports = kAllPorts}),
-                    sends(Frame::out(f.web).icmp(type)), drops(reason::ICMP_DENIED), opens_nothing()});
+                    sends(Frame::out(f.web).icmp(type)), drops(reason::kICMP_DENIED), opens_nothing()});
     rows.push_back({"ICMP type " + std::to_string(type) + " from" + of,
                     {},
                     receives(Frame::in(f.web).icmp(type)),
-                    drops(reason::INBOUND_DENIED),
+                    drops(reason::kINBOUND_DENIED),
                     opens_nothing()});
   }
 }
@@ -145,37 +146,37 @@ void add_errors(std::vector<Row>& rows, const Family& f) {
   const Given asked = in_turn({granted(f.web), after(sends(syn))});
   // Any router on the path may send it: f.other.
   const Packet error = receives(Frame::in(f.other).unreachable(syn));
-  rows.push_back({"an error about a live flow" + of, asked, error, passes(reason::ICMP_RELATED)});
-  rows.push_back({"an error about no flow" + of, granted(f.web), error, drops(reason::ICMP_DENIED), opens_nothing()});
+  rows.push_back({"an error about a live flow" + of, asked, error, passes(reason::kICMP_RELATED)});
+  rows.push_back({"an error about no flow" + of, granted(f.web), error, drops(reason::kICMP_DENIED), opens_nothing()});
   rows.push_back({"an error about another port" + of, asked,
                   receives(Frame::in(f.other).unreachable(Frame::out(f.web).tcp(kSyn, kHttps + 1))),
-                  drops(reason::ICMP_DENIED)});
+                  drops(reason::kICMP_DENIED)});
   rows.push_back({"an error about nothing" + of, asked, receives(Frame::in(f.other).icmp(f.web.is_v4() ? 3 : 1, 4)),
-                  drops(reason::ICMP_DENIED)});
+                  drops(reason::kICMP_DENIED)});
   rows.push_back({"an error about a flow that a policy change cut" + of, in_turn({asked, kChanged}), error,
-                  drops(reason::ICMP_DENIED)});
+                  drops(reason::kICMP_DENIED)});
   rows.push_back(
       {"an error about a ping" + of,
        in_turn({ruled(f.prefix, allows(kEchoPorts)), after(sends(Frame::out(f.web).echo_request(kIdentifier)))}),
        receives(Frame::in(f.other).unreachable(Frame::out(f.web).echo_request(kIdentifier))),
-       passes(reason::ICMP_RELATED)});
+       passes(reason::kICMP_RELATED)});
   const Given flooded = [error](Lab& lab) {
     const Outcome before = lab.run(error, EGRESS_ICMP_ERRORS_PER_S);
-    CHECK(before.reason == reason::ICMP_RELATED);
+    CHECK(before.reason == reason::kICMP_RELATED);
   };
   rows.push_back(
-      {"more errors than a second may have" + of, in_turn({asked, flooded}), error, drops(reason::ICMP_RATE)});
+      {"more errors than a second may have" + of, in_turn({asked, flooded}), error, drops(reason::kICMP_RATE)});
 
   const Frame probe = in_tcp(f.node, kSyn);
   const Given probed = after(receives(probe));
   rows.push_back({"the sandbox's error about an inbound flow" + of, probed,
-                  sends(Frame::out(f.node).unreachable(probe)), passes(reason::ICMP_RELATED)});
+                  sends(Frame::out(f.node).unreachable(probe)), passes(reason::kICMP_RELATED)});
   rows.push_back({"sent to somebody else" + of, in_turn({probed, granted(f.web, {.ports = kAllPorts})}),
-                  sends(Frame::out(f.web).unreachable(probe)), drops(reason::ICMP_DENIED)});
+                  sends(Frame::out(f.web).unreachable(probe)), drops(reason::kICMP_DENIED)});
   rows.push_back({"the sandbox's error about a flow of its own" + of, asked,
-                  sends(Frame::out(f.web).unreachable(Frame::in(f.web).tcp(kSynAck))), drops(reason::ICMP_DENIED)});
+                  sends(Frame::out(f.web).unreachable(Frame::in(f.web).tcp(kSynAck))), drops(reason::kICMP_DENIED)});
   rows.push_back({"the sandbox's error about nothing" + of, granted(f.web, {.ports = kAllPorts}),
-                  sends(Frame::out(f.web).icmp(f.web.is_v4() ? 3 : 1, 4)), drops(reason::ICMP_DENIED),
+                  sends(Frame::out(f.web).icmp(f.web.is_v4() ? 3 : 1, 4)), drops(reason::kICMP_DENIED),
                   opens_nothing()});
 }
 

@@ -32,7 +32,7 @@ void add_arp(std::vector<Row>& rows) {
     rows.push_back({"ARP: " + std::move(what),
                     {},
                     sends(frame),
-                    passing ? passes(reason::NEIGHBOUR) : drops(reason::ARP_DENIED),
+                    passing ? passes(reason::kNEIGHBOUR) : drops(reason::kARP_DENIED),
                     opens_nothing()});
   };
   row("asks for the router", Frame::arp(1, kOwn.v4, kNode.v4), true);
@@ -51,7 +51,7 @@ void add_arp(std::vector<Row>& rows) {
   rows.push_back({"ARP towards the sandbox",
                   {},
                   receives(Frame::arp(1, kNode.v4, kOwn.v4, kHostMac).src_mac(kHostMac)),
-                  passes(reason::NEIGHBOUR),
+                  passes(reason::kNEIGHBOUR),
                   opens_nothing()});
 }
 
@@ -60,7 +60,7 @@ void add_nd(std::vector<Row>& rows) {
     rows.push_back({"ND: " + std::move(what),
                     {},
                     sends(frame),
-                    passing ? passes(reason::NEIGHBOUR) : drops(reason::ND_DENIED),
+                    passing ? passes(reason::kNEIGHBOUR) : drops(reason::kND_DENIED),
                     opens_nothing()});
   };
   row("looks for the router", Frame::nd(kSolicit, kOwn.v6, kSolicitedNode, kNode.v6, option(kSourceOption)), true);
@@ -100,13 +100,13 @@ void add_nd(std::vector<Row>& rows) {
                     opens_nothing()});
   };
   towards("a router's advertisement", Frame::nd(kRouterAdvert, kRouterLinkLocal, kAllNodes, kUnspecified),
-          passes(reason::NEIGHBOUR));
-  towards("a neighbour's solicitation", Frame::nd(kSolicit, kNode.v6, kOwn.v6, kOwn.v6), passes(reason::NEIGHBOUR));
-  towards("a neighbour's advertisement", Frame::nd(kAdvert, kNode.v6, kOwn.v6, kNode.v6), passes(reason::NEIGHBOUR));
+          passes(reason::kNEIGHBOUR));
+  towards("a neighbour's solicitation", Frame::nd(kSolicit, kNode.v6, kOwn.v6, kOwn.v6), passes(reason::kNEIGHBOUR));
+  towards("a neighbour's advertisement", Frame::nd(kAdvert, kNode.v6, kOwn.v6, kNode.v6), passes(reason::kNEIGHBOUR));
   towards("a host that asks for routers", Frame::nd(kRouterSolicit, kNeighbour.v6, kAllRouters, kUnspecified),
-          drops(reason::ND_DENIED));
+          drops(reason::kND_DENIED));
   towards("not from this link", Frame::nd(kRouterAdvert, kRouterLinkLocal, kAllNodes, kUnspecified).hop_limit(254),
-          drops(reason::ND_DENIED));
+          drops(reason::kND_DENIED));
 }
 
 }  // namespace

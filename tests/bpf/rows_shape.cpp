@@ -19,7 +19,7 @@ Frame datagram(const Address& to) { return Frame::out(to).udp(kHttps); }
 
 void add_truncated(std::vector<Row>& rows) {
   const auto cut = [&](std::string what, const Frame& frame, std::size_t bytes) {
-    rows.push_back({std::move(what), {}, sends(frame.cut(bytes)), drops(reason::TRUNCATED), opens_nothing()});
+    rows.push_back({std::move(what), {}, sends(frame.cut(bytes)), drops(reason::kTRUNCATED), opens_nothing()});
   };
   // IP headers cut short are in wire_test.cpp: newer kernels refuse to run a program on them by hand.
   cut("ARP without its last byte", Frame::arp(1, kOwn.v4, kNode.v4), kEthernet + kArp - 1);
@@ -28,7 +28,7 @@ void add_truncated(std::vector<Row>& rows) {
     rows.push_back({std::move(what),
                     {},
                     sends(Frame::out(to).protocol(protocol, Bytes(bytes))),
-                    drops(reason::TRUNCATED),
+                    drops(reason::kTRUNCATED),
                     opens_nothing()});
   };
   for (const Address& to : {kWeb.v4, kWeb.v6}) {
@@ -41,7 +41,7 @@ void add_truncated(std::vector<Row>& rows) {
   rows.push_back({"a solicitation without its target",
                   {},
                   sends(Frame::out(kWeb.v6).hop_limit(255).icmp(135)),
-                  drops(reason::TRUNCATED),
+                  drops(reason::kTRUNCATED),
                   opens_nothing()});
 }
 
@@ -59,16 +59,16 @@ void add_link_layer(std::vector<Row>& rows) {
                            {"loopback of Ethernet", 0x9000},
                            {"EtherType 0", 0}}) {
     rows.push_back(
-        {kind.name, {}, sends(Frame::raw(kind.ethertype, Bytes(46))), drops(reason::ETHERTYPE), opens_nothing()});
+        {kind.name, {}, sends(Frame::raw(kind.ethertype, Bytes(46))), drops(reason::kETHERTYPE), opens_nothing()});
     rows.push_back({std::string(kind.name) + " towards the sandbox",
                     {},
                     receives(Frame::raw(kind.ethertype, Bytes(46))),
-                    drops(reason::ETHERTYPE),
+                    drops(reason::kETHERTYPE),
                     opens_nothing()});
   }
   for (const std::uint16_t ethertype : std::initializer_list<std::uint16_t>{ETH_P_8021Q, ETH_P_8021AD}) {
     rows.push_back({"a VLAN tag before a granted packet", granted(kWeb.v4), sends(syn(kWeb.v4).vlan(ethertype)),
-                    drops(reason::VLAN), opens_nothing()});
+                    drops(reason::kVLAN), opens_nothing()});
   }
 }
 
@@ -78,37 +78,37 @@ void add_ip_headers(std::vector<Row>& rows) {
     rows.push_back(
         {std::move(what), in_turn({granted(kWeb.v4), granted(kWeb.v6)}), sends(frame), drops(reason), opens_nothing()});
   };
-  bad("IPv4 with options", syn(kWeb.v4).options(), reason::IP_OPTIONS);
-  bad("version 5 under IPv4's EtherType", syn(kWeb.v4).poke(0, 0x55), reason::BAD_HEADER);
-  bad("version 6 under IPv4's EtherType", syn(kWeb.v4).poke(0, 0x65), reason::BAD_HEADER);
-  bad("an IPv4 header of 16 bytes", syn(kWeb.v4).poke(0, 0x44), reason::BAD_HEADER);
-  bad("an IPv4 length beyond the frame", syn(kWeb.v4).poke(3, 41), reason::BAD_HEADER);
-  bad("an IPv4 length below its header", syn(kWeb.v4).poke(3, 19), reason::BAD_HEADER);
-  bad("version 4 under IPv6's EtherType", syn(kWeb.v6).poke(0, 0x45), reason::BAD_HEADER);
-  bad("an IPv6 length beyond the frame", syn(kWeb.v6).poke(5, 21), reason::BAD_HEADER);
+  bad("IPv4 with options", syn(kWeb.v4).options(), reason::kIP_OPTIONS);
+  bad("version 5 under IPv4's EtherType", syn(kWeb.v4).poke(0, 0x55), reason::kBAD_HEADER);
+  bad("version 6 under IPv4's EtherType", syn(kWeb.v4).poke(0, 0x65), reason::kBAD_HEADER);
+  bad("an IPv4 header of 16 bytes", syn(kWeb.v4).poke(0, 0x44), reason::kBAD_HEADER);
+  bad("an IPv4 length beyond the frame", syn(kWeb.v4).poke(3, 41), reason::kBAD_HEADER);
+  bad("an IPv4 length below its header", syn(kWeb.v4).poke(3, 19), reason::kBAD_HEADER);
+  bad("version 4 under IPv6's EtherType", syn(kWeb.v6).poke(0, 0x45), reason::kBAD_HEADER);
+  bad("an IPv6 length beyond the frame", syn(kWeb.v6).poke(5, 21), reason::kBAD_HEADER);
   // ::ffff:198.51.100.10 in an IPv6 header would be looked up as the IPv4 address that is granted.
   Frame mapped = syn(kWeb.v6);
   for (std::size_t i = 0; i < 16; ++i) {
     mapped = mapped.poke(24 + i, kWeb.v4.bytes[i]);
   }
-  bad("a v4-mapped destination in an IPv6 header", mapped, reason::BAD_HEADER);
+  bad("a v4-mapped destination in an IPv6 header", mapped, reason::kBAD_HEADER);
   mapped = syn(kWeb.v6);
   for (std::size_t i = 0; i < 16; ++i) {
     mapped = mapped.poke(8 + i, kOwn.v4.bytes[i]);
   }
-  bad("a v4-mapped source in an IPv6 header", mapped, reason::BAD_HEADER);
+  bad("a v4-mapped source in an IPv6 header", mapped, reason::kBAD_HEADER);
   for (const std::uint16_t word : std::initializer_list<std::uint16_t>{0x2000, 0x2001, 0x0001, 0x1fff, 0x8000}) {
-    bad("an IPv4 fragment, or the evil bit: " + std::to_string(word), syn(kWeb.v4).fragment(word), reason::FRAGMENT);
+    bad("an IPv4 fragment, or the evil bit: " + std::to_string(word), syn(kWeb.v4).fragment(word), reason::kFRAGMENT);
   }
-  bad("a first IPv6 fragment", syn(kWeb.v6).fragment(0x0001), reason::FRAGMENT);
-  bad("a later IPv6 fragment", syn(kWeb.v6).fragment(0x0100), reason::FRAGMENT);
+  bad("a first IPv6 fragment", syn(kWeb.v6).fragment(0x0001), reason::kFRAGMENT);
+  bad("a later IPv6 fragment", syn(kWeb.v6).fragment(0x0100), reason::kFRAGMENT);
   for (const std::uint8_t header : std::initializer_list<std::uint8_t>{IPPROTO_HOPOPTS, IPPROTO_ROUTING,
                                                                        IPPROTO_DSTOPTS, 135, 139, 140, IPPROTO_NONE}) {
-    bad("IPv6 extension header " + std::to_string(header), syn(kWeb.v6).extension(header), reason::EXTENSION_HEADER);
+    bad("IPv6 extension header " + std::to_string(header), syn(kWeb.v6).extension(header), reason::kEXTENSION_HEADER);
   }
   // "Don't fragment" is what every client sends.
   rows.push_back({"don't fragment", granted(kWeb.v4), sends(syn(kWeb.v4).fragment(0x4000)),
-                  passes(reason::ALLOWED_BY_NAME), opens(EGRESS_BASIS_GRANT)});
+                  passes(reason::kALLOWED_BY_NAME), opens(EGRESS_BASIS_GRANT)});
 }
 
 void add_l4(std::vector<Row>& rows) {
@@ -117,20 +117,20 @@ void add_l4(std::vector<Row>& rows) {
                                            IPPROTO_AH, IPPROTO_IGMP, IPPROTO_UDPLITE, 255}) {
     for (const Address& to : {kWeb.v4, kWeb.v6}) {
       rows.push_back({"protocol " + std::to_string(number) + " to " + to.to_string(), granted(to, {.ports = kAllPorts}),
-                      sends(Frame::out(to).protocol(number, Bytes(40))), drops(reason::PROTOCOL), opens_nothing()});
+                      sends(Frame::out(to).protocol(number, Bytes(40))), drops(reason::kPROTOCOL), opens_nothing()});
     }
   }
   rows.push_back({"ICMPv6 in IPv4", granted(kWeb.v4, {.ports = kAllPorts}),
                   sends(Frame::out(kWeb.v4).protocol(IPPROTO_ICMPV6, {128, 0, 0, 0, 0, 9, 0, 1})),
-                  drops(reason::PROTOCOL), opens_nothing()});
+                  drops(reason::kPROTOCOL), opens_nothing()});
   rows.push_back({"ICMP in IPv6", granted(kWeb.v6, {.ports = kAllPorts}),
-                  sends(Frame::out(kWeb.v6).protocol(IPPROTO_ICMP, {8, 0, 0, 0, 0, 9, 0, 1})), drops(reason::PROTOCOL),
+                  sends(Frame::out(kWeb.v6).protocol(IPPROTO_ICMP, {8, 0, 0, 0, 0, 9, 0, 1})), drops(reason::kPROTOCOL),
                   opens_nothing()});
   for (const Address& to : {kWeb.v4, kWeb.v6}) {
     const std::size_t l4 = to.is_v4() ? kV4 : kV6;
     const auto bad = [&](std::string what, const Frame& frame) {
       rows.push_back({std::move(what) + " to " + to.to_string(), granted(to, {.ports = kAllPorts}), sends(frame),
-                      drops(reason::BAD_HEADER), opens_nothing()});
+                      drops(reason::kBAD_HEADER), opens_nothing()});
     };
     bad("a UDP length below its header", datagram(to).poke(l4 + 5, 7));
     bad("a UDP length beyond the packet", datagram(to).poke(l4 + 5, 21));
@@ -140,7 +140,7 @@ void add_l4(std::vector<Row>& rows) {
     rows.push_back({"SYN with FIN from " + to.to_string(),
                     {},
                     receives(Frame::in(to).tcp(kSyn | kFin)),
-                    drops(reason::BAD_HEADER),
+                    drops(reason::kBAD_HEADER),
                     opens_nothing()});
   }
 }

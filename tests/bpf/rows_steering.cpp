@@ -37,70 +37,73 @@ void add_queries(std::vector<Row>& rows) {
     rows.push_back({std::string("a DNS datagram to ") + text,
                     {},
                     sends(Frame::out(server).udp(kDns)),
-                    redirects(reason::DNS_STEERED),
+                    redirects(reason::kDNS_STEERED),
                     carries_the_id});
     rows.push_back({std::string("a DNS connection to ") + text,
                     {},
                     sends(Frame::out(server).tcp(kSyn, kDns)),
-                    redirects(reason::DNS_STEERED),
+                    redirects(reason::kDNS_STEERED),
                     carries_the_id});
   }
   const Address server = address("198.51.100.53");
   rows.push_back({"an acknowledgement in a DNS connection",
                   {},
                   sends(Frame::out(server).tcp(kAck, kDns)),
-                  redirects(reason::DNS_STEERED),
+                  redirects(reason::kDNS_STEERED),
                   carries_the_id});
   rows.push_back({"DNS to a server that a rule allows altogether", ruled("0.0.0.0/0", allows(kAllPorts)),
-                  sends(Frame::out(server).udp(kDns)), redirects(reason::DNS_STEERED), carries_the_id});
+                  sends(Frame::out(server).udp(kDns)), redirects(reason::kDNS_STEERED), carries_the_id});
   rows.push_back({"DNS to a server that a rule denies", ruled("0.0.0.0/0", denies(kAllPorts)),
-                  sends(Frame::out(server).udp(kDns)), redirects(reason::DNS_STEERED), carries_the_id});
+                  sends(Frame::out(server).udp(kDns)), redirects(reason::kDNS_STEERED), carries_the_id});
   rows.push_back({"a fragment of a DNS datagram",
                   {},
                   sends(Frame::out(server).udp(kDns).fragment(0x2000)),
-                  drops(reason::FRAGMENT),
+                  drops(reason::kFRAGMENT),
                   opens_nothing()});
   rows.push_back({"DNS over TLS is a port like any other",
                   {},
                   sends(Frame::out(server).tcp(kSyn, 853)),
-                  drops(reason::NOT_GRANTED),
+                  drops(reason::kNOT_GRANTED),
                   opens_nothing()});
   rows.push_back({"multicast DNS is a port like any other",
                   {},
                   sends(Frame::out(address("224.0.0.251")).udp(5353)),
-                  drops(reason::NEVER_LIST),
+                  drops(reason::kNEVER_LIST),
                   opens_nothing()});
   const Given no_link = [](Lab& lab) { lab.forget_steering(); };
   rows.push_back({"DNS without a steering link", no_link, sends(Frame::out(server).udp(kDns)),
-                  drops(reason::STEER_FAILED), opens_nothing()});
+                  drops(reason::kSTEER_FAILED), opens_nothing()});
   rows.push_back({"DNS without a steering link, over IPv6", no_link, sends(Frame::out(kWeb.v6).tcp(kSyn, kDns)),
-                  drops(reason::STEER_FAILED), opens_nothing()});
+                  drops(reason::kSTEER_FAILED), opens_nothing()});
 }
 
 void add_answers(std::vector<Row>& rows) {
   for (const Address& server : {kWeb.v4, kWeb.v6}) {
     const std::string from = " from " + server.to_string();
     const Frame datagram = Frame::in(server).udp(kDns);
-    rows.push_back(
-        {"an answer on the steering link" + from, {}, answers(datagram), redirects(reason::NONE), goes_to_the_sandbox});
+    rows.push_back({"an answer on the steering link" + from,
+                    {},
+                    answers(datagram),
+                    redirects(reason::kNONE),
+                    goes_to_the_sandbox});
     rows.push_back({"an answer over TCP on the steering link" + from,
                     {},
                     answers(Frame::in(server).tcp(kSynAck, kDns)),
-                    redirects(reason::NONE),
+                    redirects(reason::kNONE),
                     goes_to_the_sandbox});
     Packet delivered = receives(datagram);
     delivered.from_steering = true;
     rows.push_back({"an answer that came over the steering link" + from,
                     {},
                     delivered,
-                    passes(reason::DNS_ANSWER),
+                    passes(reason::kDNS_ANSWER),
                     opens_nothing()});
     rows.push_back({"an answer that came from elsewhere" + from,
                     {},
                     receives(datagram),
-                    drops(reason::INBOUND_DENIED),
+                    drops(reason::kINBOUND_DENIED),
                     opens_nothing()});
-    const Expected lost = {Verdict::kShot, reason::STEER_NO_SANDBOX, 0};
+    const Expected lost = {Verdict::kShot, reason::kSTEER_NO_SANDBOX, 0};
     rows.push_back({"an answer to no sandbox's address" + from,
                     {},
                     answers(datagram.dst(server.is_v4() ? kOther.v4 : kOther.v6)),
@@ -118,7 +121,7 @@ void add_answers(std::vector<Row>& rows) {
   rows.push_back({"ARP on the steering link",
                   {},
                   answers(Frame::arp(1, kWeb.v4, kOwn.v4)),
-                  {Verdict::kShot, reason::STEER_NO_SANDBOX, 0},
+                  {Verdict::kShot, reason::kSTEER_NO_SANDBOX, 0},
                   opens_nothing()});
 }
 
