@@ -19,7 +19,8 @@ Result<> change(NetlinkRequest& request) {
 /// A nested attribute, closed at the end of the block.
 class Nest {
  public:
-  Nest(NetlinkRequest& request, std::uint16_t type) : request_(request), nest_(mnl_attr_nest_start(request.header(), type)) {}
+  Nest(NetlinkRequest& request, std::uint16_t type)
+      : request_(request), nest_(mnl_attr_nest_start(request.header(), type)) {}
   Nest(const Nest&) = delete;
   Nest& operator=(const Nest&) = delete;
   ~Nest() { mnl_attr_nest_end(request_.header(), nest_); }

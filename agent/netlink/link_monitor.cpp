@@ -40,7 +40,8 @@ void LinkMonitor::on_readable() {
   for (;;) {
     sockaddr_nl sender{};
     socklen_t sender_size = sizeof(sender);
-    const ssize_t got = ::recvfrom(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&sender), &sender_size);
+    const ssize_t got = ::recvfrom(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT,
+                                   reinterpret_cast<sockaddr*>(&sender), &sender_size);
     if (got < 0 && errno == ENOBUFS) {
       callbacks_.on_overrun();
       continue;

@@ -17,7 +17,8 @@ Error malformed(const char* what) { return {Errc::kInvalid, std::string("a malfo
 /// The fixed part in front of the attributes, or nothing if the message ends before.
 template <typename Body>
 const Body* body_of(const nlmsghdr* message) {
-  return mnl_nlmsg_get_payload_len(message) >= sizeof(Body) ? static_cast<const Body*>(mnl_nlmsg_get_payload(message)) : nullptr;
+  return mnl_nlmsg_get_payload_len(message) >= sizeof(Body) ? static_cast<const Body*>(mnl_nlmsg_get_payload(message))
+                                                            : nullptr;
 }
 
 /// Calls back for every attribute of [first, first + bytes); stops at an error. libmnl's macros for this are C alone.
@@ -39,7 +40,8 @@ template <typename Body, typename Each>
 Result<> for_each_attribute(const nlmsghdr* message, const Each& each) {
   const std::size_t body = MNL_ALIGN(sizeof(Body));
   const std::size_t payload = mnl_nlmsg_get_payload_len(message);
-  return payload > body ? for_each_attribute(mnl_nlmsg_get_payload_offset(message, sizeof(Body)), payload - body, each) : Result<>();
+  return payload > body ? for_each_attribute(mnl_nlmsg_get_payload_offset(message, sizeof(Body)), payload - body, each)
+                        : Result<>();
 }
 
 Result<> read_string(const nlattr* attribute, std::string& out) {
@@ -80,7 +82,8 @@ Result<> read_link_attribute(const nlattr* attribute, LinkInfo& link) {
     case IFLA_ADDRESS:
       // Other kinds of network have addresses of other lengths; they carry no sandbox.
       if (mnl_attr_get_payload_len(attribute) == link.mac.size()) {
-        std::copy_n(static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute)), link.mac.size(), link.mac.begin());
+        std::copy_n(static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute)), link.mac.size(),
+                    link.mac.begin());
       }
       return {};
     default:
@@ -97,7 +100,8 @@ Result<LinkInfo> parse_link(const nlmsghdr* message) {
   }
   LinkInfo link;
   link.ifindex = static_cast<std::uint32_t>(body->ifi_index);
-  POSTERN_RETURN_IF_ERROR(for_each_attribute<ifinfomsg>(message, [&](const nlattr* attribute) { return read_link_attribute(attribute, link); }));
+  POSTERN_RETURN_IF_ERROR(for_each_attribute<ifinfomsg>(
+      message, [&](const nlattr* attribute) { return read_link_attribute(attribute, link); }));
   return link;
 }
 
@@ -146,7 +150,8 @@ Result<LinkEvent> parse_event(const nlmsghdr* message) {
       }
       // A port that leaves its bridge is told with the bridge's family; the interface is still there.
       const bool gone = body->ifi_family == AF_UNSPEC;
-      return LinkEvent{gone ? LinkEvent::Kind::kLinkRemoved : LinkEvent::Kind::kOther, static_cast<std::uint32_t>(body->ifi_index)};
+      return LinkEvent{gone ? LinkEvent::Kind::kLinkRemoved : LinkEvent::Kind::kOther,
+                       static_cast<std::uint32_t>(body->ifi_index)};
     }
     case RTM_DELQDISC:
     case RTM_DELTFILTER: {

@@ -11,7 +11,8 @@ constexpr std::size_t kAnswerSize = 32768;  // the most that the kernel puts int
 
 }  // namespace
 
-NetlinkRequest::NetlinkRequest(std::uint16_t type, std::uint16_t flags) : header_(mnl_nlmsg_put_header(buffer_.data())) {
+NetlinkRequest::NetlinkRequest(std::uint16_t type, std::uint16_t flags)
+    : header_(mnl_nlmsg_put_header(buffer_.data())) {
   header_->nlmsg_type = type;
   header_->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
 }

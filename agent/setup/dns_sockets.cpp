@@ -28,9 +28,9 @@ struct Kind {
 };
 // In the order of api/dns_feed.h.
 constexpr std::array<Kind, kSocketsPerWorker> kKinds = {{{AF_INET, SOCK_DGRAM, "UDP IPv4"},
-                                                        {AF_INET6, SOCK_DGRAM, "UDP IPv6"},
-                                                        {AF_INET, SOCK_STREAM, "TCP IPv4"},
-                                                        {AF_INET6, SOCK_STREAM, "TCP IPv6"}}};
+                                                         {AF_INET6, SOCK_DGRAM, "UDP IPv6"},
+                                                         {AF_INET, SOCK_STREAM, "TCP IPv4"},
+                                                         {AF_INET6, SOCK_STREAM, "TCP IPv6"}}};
 
 Result<> set_option(const Fd& socket, int level, int option, int value, const char* name) {
   if (::setsockopt(socket.get(), level, option, &value, sizeof(value)) != 0) {
@@ -80,9 +80,10 @@ Result<> bind_all(const Fd& socket, const Kind& kind) {
 
 /// mark % workers, as worker_of says; sockets of a group count in the order in which they were bound.
 Result<> pick_by_mark(const Fd& socket, std::uint32_t workers) {
-  std::array<sock_filter, 3> code = {{{BPF_LD | BPF_W | BPF_ABS, 0, 0, static_cast<std::uint32_t>(SKF_AD_OFF + SKF_AD_MARK)},
-                                      {BPF_ALU | BPF_MOD | BPF_K, 0, 0, workers},
-                                      {BPF_RET | BPF_A, 0, 0, 0}}};
+  std::array<sock_filter, 3> code = {
+      {{BPF_LD | BPF_W | BPF_ABS, 0, 0, static_cast<std::uint32_t>(SKF_AD_OFF + SKF_AD_MARK)},
+       {BPF_ALU | BPF_MOD | BPF_K, 0, 0, workers},
+       {BPF_RET | BPF_A, 0, 0, 0}}};
   const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
   if (::setsockopt(socket.get(), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) != 0) {
     return Error::from_errno("attaching the choice of the worker", errno);

@@ -21,11 +21,13 @@ bool poll_again(BootNs deadline) {
 
 Result<KeeperClient> KeeperClient::connect(const std::string& path, BootNs deadline) {
   auto socket = connect_unix(path);
-  while (!socket && (socket.error().code() == Errc::kNotFound || socket.error().code() == Errc::kClosed) && poll_again(deadline)) {
+  while (!socket && (socket.error().code() == Errc::kNotFound || socket.error().code() == Errc::kClosed) &&
+         poll_again(deadline)) {
     socket = connect_unix(path);
   }
   if (!socket) {
-    return std::move(socket).error().within("postern-dns does not run: start it first, or name its socket with --dns-socket");
+    return std::move(socket).error().within(
+        "postern-dns does not run: start it first, or name its socket with --dns-socket");
   }
   const timeval limit{kAnswerS, 0};
   if (::setsockopt(socket->get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0) {
@@ -53,14 +55,16 @@ Result<std::optional<Steering>> KeeperClient::ask() const {
 Result<> KeeperClient::give(const SteeringSockets& made) const {
   std::vector<int> fds;
   std::ranges::transform(made.sockets, std::back_inserter(fds), &Fd::get);
-  POSTERN_RETURN_IF_ERROR(send_message(socket_.get(), static_cast<std::uint32_t>(DnsMessage::kSteering), to_body(made.steering), fds));
+  POSTERN_RETURN_IF_ERROR(
+      send_message(socket_.get(), static_cast<std::uint32_t>(DnsMessage::kSteering), to_body(made.steering), fds));
   // It has them once it says so: only then may this process, their other owner, end.
   auto now = ask();
   if (!now) {
     return std::move(now).error();
   }
   if (!*now || (*now)->created_boot_ns != made.steering.created_boot_ns) {
-    return Error(Errc::kInvalid, "postern-dns did not take the sockets: it has others by now, or is of another version");
+    return Error(Errc::kInvalid,
+                 "postern-dns did not take the sockets: it has others by now, or is of another version");
   }
   return {};
 }

@@ -51,11 +51,13 @@ Result<> make_run_dir() {
 Result<> check_link(const Steering& steering) {
   const auto link = find_link(steering.node_ifindex);
   if (!link || !is_steering_link(*link)) {
-    return Error(Errc::kNotFound,
-                 "postern-dns has sockets, but the link to them was removed: stop postern-dns and posternd (which keeps "
-                 "duplicates), start postern-dns, run this again, then start posternd");
+    return Error(
+        Errc::kNotFound,
+        "postern-dns has sockets, but the link to them was removed: stop postern-dns and posternd (which keeps "
+        "duplicates), start postern-dns, run this again, then start posternd");
   }
-  spdlog::info("nothing to do: postern-dns has its sockets already, {} worker(s) behind {}", steering.workers, link->name);
+  spdlog::info("nothing to do: postern-dns has its sockets already, {} worker(s) behind {}", steering.workers,
+               link->name);
   return {};
 }
 
@@ -96,17 +98,20 @@ Result<> set_up(const Options& options) {
       return make_and_give(options, *keeper);
     }
     if (!poll_again(deadline)) {
-      return Error(Errc::kExists, options.link_name + " is there, but nobody gives postern-dns the sockets behind it: start posternd, which "
-                                                      "keeps duplicates, or stop whoever holds them (ss -lpn), then run this again");
+      return Error(Errc::kExists,
+                   options.link_name +
+                       " is there, but nobody gives postern-dns the sockets behind it: start posternd, which "
+                       "keeps duplicates, or stop whoever holds them (ss -lpn), then run this again");
     }
   }
 }
 
 std::string check_link_name(const std::string& name) {
-  const bool good = !name.empty() && name.size() < IF_NAMESIZE && name != "." && name != ".." && std::ranges::all_of(name, [](unsigned char c) {
-    return std::isgraph(c) != 0 && c != '/' && c != ':' && c != '%';
-  });
-  return good ? "" : "an interface name has 1 to 15 characters, none of them a space, a slash, a colon or a percent sign";
+  const bool good = !name.empty() && name.size() < IF_NAMESIZE && name != "." && name != ".." &&
+                    std::ranges::all_of(
+                        name, [](unsigned char c) { return std::isgraph(c) != 0 && c != '/' && c != ':' && c != '%'; });
+  return good ? ""
+              : "an interface name has 1 to 15 characters, none of them a space, a slash, a colon or a percent sign";
 }
 
 }  // namespace
@@ -114,20 +119,24 @@ std::string check_link_name(const std::string& name) {
 
 int main(int argc, char** argv) {
   postern::Options options;
-  CLI::App app{"postern-setup makes the network namespace in which postern-dns answers sandboxes, and its sockets.\n"
-               "Run it as root once postern-dns was started; again it does nothing."};
+  CLI::App app{
+      "postern-setup makes the network namespace in which postern-dns answers sandboxes, and its sockets.\n"
+      "Run it as root once postern-dns was started; again it does nothing."};
   app.add_option("--dns-socket", options.dns_socket, "Where postern-dns listens")->capture_default_str();
   app.add_option("--link-name", options.link_name, "Name of the link to that namespace")
       ->capture_default_str()
       ->check(CLI::Validator(postern::check_link_name, "NAME"));
-  app.add_option("--workers", options.workers, "DNS worker processes. Default: one a CPU, 32 at most")->check(CLI::Range(1u, postern::kWorkersMax));
-  app.add_option("--wait", options.wait_s, "Seconds to wait for postern-dns, and for posternd to give back what it kept")
+  app.add_option("--workers", options.workers, "DNS worker processes. Default: one a CPU, 32 at most")
+      ->check(CLI::Range(1u, postern::kWorkersMax));
+  app.add_option("--wait", options.wait_s,
+                 "Seconds to wait for postern-dns, and for posternd to give back what it kept")
       ->capture_default_str()
       ->check(CLI::Range(0u, 600u));
   app.add_option("--log-level", options.log_level, "debug, info, warn or error")->capture_default_str();
   app.set_version_flag("--version", std::string("postern-setup ") + POSTERN_VERSION);
-  app.footer("Exit status 0: postern-dns has its sockets, from this run or an earlier one. Otherwise nothing of it is left,\n"
-             "but for /run/postern and the BPF file system on /sys/fs/bpf.");
+  app.footer(
+      "Exit status 0: postern-dns has its sockets, from this run or an earlier one. Otherwise nothing of it is left,\n"
+      "but for /run/postern and the BPF file system on /sys/fs/bpf.");
   CLI11_PARSE(app, argc, argv);
   if (auto logging = postern::start_log("postern-setup", options.log_level, postern::LogFormat::kText); !logging) {
     std::fprintf(stderr, "postern-setup: %s\n", logging.error().message().c_str());

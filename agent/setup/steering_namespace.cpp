@@ -76,11 +76,11 @@ Result<> add_routes(std::uint32_t inner, std::uint32_t loopback) {
   const Prefix all4{Address::from_v4(kZero), 96};
   const Prefix all6{};
   const Prefix link_local{masked(Address::from_v6(kNextHop6), 10), 10};
-  for (const Route& route : {Route{all4, loopback, kTableLocal, true}, Route{all6, loopback, kTableLocal, true},
-                             // Such a destination belongs to the interface it came in by; the loopback's route does not count for it.
-                             Route{link_local, inner, kTableLocal, true},
-                             Route{all4, inner, kTableMain, false, Address::from_v4(kNextHop4)},
-                             Route{all6, inner, kTableMain, false, Address::from_v6(kNextHop6)}}) {
+  for (const Route& route :
+       {Route{all4, loopback, kTableLocal, true}, Route{all6, loopback, kTableLocal, true},
+        // Such a destination belongs to the interface it came in by; the loopback's route does not count for it.
+        Route{link_local, inner, kTableLocal, true}, Route{all4, inner, kTableMain, false, Address::from_v4(kNextHop4)},
+        Route{all6, inner, kTableMain, false, Address::from_v6(kNextHop6)}}) {
     POSTERN_RETURN_IF_ERROR(add_route(route));
   }
   POSTERN_RETURN_IF_ERROR(add_rule_iif(kInnerName, kTableLocal, kRulePriority, true));
@@ -103,8 +103,9 @@ Result<std::vector<Fd>> furnish(std::uint32_t workers) {
 Result<std::uint32_t> add_link(const std::string& name, const Netns& netns) {
   if (auto added = add_veth({{name, kNodeMac}, {kInnerName, kInnerMac}, netns.fd(), kMtu}); !added) {
     const bool taken = added.error().code() == Errc::kExists;
-    return std::move(added).error().within(taken ? "an interface " + name + " is there already, and is not ours: name another with --link-name"
-                                                 : "making the steering link");
+    return std::move(added).error().within(
+        taken ? "an interface " + name + " is there already, and is not ours: name another with --link-name"
+              : "making the steering link");
   }
   auto link = find_link(name);
   return link ? Result<std::uint32_t>(link->ifindex) : Result<std::uint32_t>(std::move(link).error());
@@ -122,7 +123,9 @@ bool is_steering_link(const LinkInfo& link) { return link.kind == "veth" && link
 
 Result<SteeringSockets> make_steering(const std::string& link_name, std::uint32_t workers) {
   if (::access("/proc/sys/net/ipv6", F_OK) != 0) {
-    return Error(Errc::kUnsupported, "this kernel runs without IPv6 (ipv6.disable=1), and sandboxes may ask by either family: start it with ipv6.disable=0");
+    return Error(Errc::kUnsupported,
+                 "this kernel runs without IPv6 (ipv6.disable=1), and sandboxes may ask by either family: start it "
+                 "with ipv6.disable=0");
   }
   auto netns = Netns::make();
   if (!netns) {

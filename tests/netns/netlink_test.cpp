@@ -37,8 +37,10 @@ struct Lab {
     REQUIRE(add_veth({{"vhost", kHostMac}, {"eth0", kSandboxMac}, sandbox.fd(), 1500}));
     host = find_link("vhost").value();
     const auto furnished = sandbox.inside([]() -> Result<> {
-      return shell("ip addr add 10.77.0.2/24 dev eth0 && ip -6 addr add fd77::2/64 dev eth0 nodad && ip addr add 10.99.0.2/32 dev lo && "
-                   "ip link set eth0 up")
+      return shell(
+                 "ip addr add 10.77.0.2/24 dev eth0 && ip -6 addr add fd77::2/64 dev eth0 nodad && ip addr add "
+                 "10.99.0.2/32 dev lo && "
+                 "ip link set eth0 up")
                  ? Result<>()
                  : Result<>(Error(Errc::kIo, "ip"));
     });
@@ -74,7 +76,8 @@ class OnlyNetAdmin {
 
 bool has(const std::vector<InterfaceAddress>& addresses, const char* text, int bits) {
   const Address wanted = Address::parse(text).value();
-  return std::ranges::any_of(addresses, [&](const InterfaceAddress& each) { return each.address == wanted && each.bits == bits; });
+  return std::ranges::any_of(addresses,
+                             [&](const InterfaceAddress& each) { return each.address == wanted && each.bits == bits; });
 }
 
 struct Seen {
@@ -196,7 +199,8 @@ TEST_CASE("a port that leaves its bridge is not gone; one that moves to another 
   CHECK_FALSE(seen.removed.contains(lab.host.ifindex));
   REQUIRE(shell("ip link del wire && ip link add moves type veth peer name stays"));
   const std::uint32_t moved = ::if_nametoindex("moves");
-  REQUIRE(shell("ip link set moves netns /proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(lab.sandbox.fd())));
+  REQUIRE(
+      shell("ip link set moves netns /proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(lab.sandbox.fd())));
   CHECK(run_until(*loop, [&] { return seen.removed.contains(moved); }));
   REQUIRE(shell("ip link del stays"));
 }
@@ -206,8 +210,9 @@ TEST_CASE("messages that the kernel could not keep for us are an overrun") {
   Seen seen;
   const auto monitor = LinkMonitor::make(*loop, record(seen));
   REQUIRE(monitor);
-  REQUIRE(shell("ip link add burst type veth peer name burst1; for i in $(seq 1 1200); do "
-                "echo addr add 10.$((i / 250)).$((i % 250)).1/32 dev burst; done | ip -batch -"));
+  REQUIRE(
+      shell("ip link add burst type veth peer name burst1; for i in $(seq 1 1200); do "
+            "echo addr add 10.$((i / 250)).$((i % 250)).1/32 dev burst; done | ip -batch -"));
   CHECK(run_until(*loop, [&] { return seen.overruns > 0; }));
   REQUIRE(shell("ip link del burst"));
 }

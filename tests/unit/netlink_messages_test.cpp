@@ -122,7 +122,8 @@ TEST_CASE("a link without a namespace id has its other end here; id -1 is not th
 
 TEST_CASE("an address of another length, as InfiniBand has it, is left out") {
   const std::uint8_t long_address[20] = {1};
-  const auto link = link_of(MessageBuilder(RTM_NEWLINK, interface(7)).attribute(IFLA_ADDRESS, long_address, sizeof(long_address)));
+  const auto link =
+      link_of(MessageBuilder(RTM_NEWLINK, interface(7)).attribute(IFLA_ADDRESS, long_address, sizeof(long_address)));
   REQUIRE(link);
   CHECK(link->mac == MacAddress{});
 }
@@ -145,7 +146,8 @@ TEST_CASE("a message cut anywhere is an error or says less, and is never read pa
     const auto link = parse_link(header(builder.cut(size)));
     CHECK((!link || link->kind.empty()));
   }
-  const MessageBuilder own = MessageBuilder(RTM_NEWADDR, address(AF_INET, 24)).attribute(IFA_ADDRESS, kFour, 4).attribute(IFA_LOCAL, kFour, 4);
+  const MessageBuilder own =
+      MessageBuilder(RTM_NEWADDR, address(AF_INET, 24)).attribute(IFA_ADDRESS, kFour, 4).attribute(IFA_LOCAL, kFour, 4);
   for (std::size_t size = sizeof(nlmsghdr); size < own.size(); ++size) {
     const auto parsed = parse_address(header(own.cut(size)));
     CHECK((!parsed || parsed->address == Address::from_v4(kFour)));
