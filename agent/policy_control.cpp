@@ -14,6 +14,7 @@ struct PolicyControl::Transition {
   std::vector<std::shared_ptr<InstalledPolicy>> fresh;  // of these, what was installed for this change
   std::vector<std::uint32_t> moving;                    // sandboxes whose image changes
   std::uint32_t generation = 0;
+  bool changed = false;
   OnChange done;
   OperationQueue::Done finished;
 };
@@ -42,6 +43,7 @@ PolicyControl::PolicyControl(EventLoop& loop, Gate& gate, DnsLink& dns, SandboxT
   // Generations go on where a posternd before us stopped: its grants and flows are older than ours.
   if (const auto last = gate.generation()) {
     generation_ = *last;
+    claimed_ = *last;
   }
 }
 
@@ -89,11 +91,15 @@ void PolicyControl::apply(PolicySet set, OnChange done) {
 void PolicyControl::start_apply(PolicySet set, const OnChange& done, const OperationQueue::Done& finished) {
   auto transition = std::make_shared<Transition>();
   transition->set = std::move(set);
-  transition->generation = generation_ + 1;
   transition->done = done;
   transition->finished = finished;
   if (auto installed = install_used(*transition); !installed) {
     abandon(transition, std::move(installed).error());
+    return;
+  }
+  transition->changed = inherited_ || !transition->moving.empty() || !same_policies(set_, transition->set);
+  if (auto claimed = claim_generation(*transition); !claimed) {
+    abandon(transition, std::move(claimed).error());
     return;
   }
   for (const std::uint32_t id : transition->moving) {
@@ -111,6 +117,18 @@ void PolicyControl::start_apply(PolicySet set, const OnChange& done, const Opera
       abandon(transition, std::move(synced).error());
     }
   });
+}
+
+/// Workers stamp grants with the number from the moment they hear it. So it is ours in the kernel
+/// before that, and a change that fails, or that ends with this process, uses it up: given to the
+/// next change too, it would pass the failed one's grants for that one's.
+Result<> PolicyControl::claim_generation(Transition& transition) {
+  if (transition.changed) {
+    POSTERN_RETURN_IF_ERROR(gate_.set_generation(claimed_ + 1));
+    ++claimed_;
+  }
+  transition.generation = claimed_;
+  return {};
 }
 
 Result<> PolicyControl::install_used(Transition& transition) {
@@ -156,10 +174,8 @@ void PolicyControl::swap(const std::shared_ptr<Transition>& transition) {
       return;
     }
   }
-  const bool changed = inherited_ || !transition->moving.empty() || !same_policies(set_, transition->set);
-  if (changed) {
+  if (transition->changed) {
     generation_ = transition->generation;
-    static_cast<void>(gate_.set_generation(generation_));
   }
   for (const std::uint32_t id : transition->moving) {
     if (Sandbox* sandbox = sandboxes_.find_id(id)) {
@@ -191,7 +207,7 @@ void PolicyControl::swap(const std::shared_ptr<Transition>& transition) {
     installer_.forget_inherited(ours);
   }
   set_ = std::move(transition->set);
-  transition->done(Change{generation_, set_.policies.size(), changed, set_.warnings});
+  transition->done(Change{generation_, set_.policies.size(), transition->changed, set_.warnings});
   transition->finished();
 }
 

@@ -68,6 +68,7 @@ class PolicyControl {
   struct Transition;
 
   void start_apply(PolicySet set, const OnChange& done, const OperationQueue::Done& finished);
+  Result<> claim_generation(Transition& transition);
   Result<> install_used(Transition& transition);
   void swap(const std::shared_ptr<Transition>& transition);
   void abandon(const std::shared_ptr<Transition>& transition, Error error);
@@ -89,7 +90,8 @@ class PolicyControl {
   Listener listener_;
   PolicySet set_;
   Installed installed_;
-  std::uint32_t generation_ = 0;
+  std::uint32_t generation_ = 0;  // in force
+  std::uint32_t claimed_ = 0;     // the highest that a worker may have heard of
   bool inherited_ = true;  // images of a posternd before us may still be in force
 };
 

@@ -12,11 +12,25 @@
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
 #include "record.h"
 
 #define EGRESS_NEXT TC_ACT_UNSPEC
+
+/* What is read of the kernel's own packet; its places come from the running kernel's BTF. */
+struct sk_buff___checksum {
+	unsigned char *head;
+	unsigned char *data;
+	__u16 csum_start; /* from head */
+	__u16 csum_offset;
+	__u8 ip_summed : 2;
+} __attribute__((preserve_access_index));
+
+#define EGRESS_CHECKSUM_PARTIAL 3 /* linux/skbuff.h */
+
+extern void *bpf_cast_to_kern_ctx(void *ctx) __weak __ksym; /* kernel 6.2 */
 
 /* Reads the frame's headers; pulls them into the linear part first when a sender left them outside it. */
 EGRESS_SUBPROG int egress_read(struct __sk_buff *skb, int out, struct egress_packet *p)
@@ -51,6 +65,35 @@ static __always_inline int egress_steer(struct __sk_buff *skb, const struct egre
 	return bpf_redirect(set->steer_ifindex, 0);
 }
 
+/*
+ * Is the checksum that the sandbox left to others where a checksum of this packet belongs?
+ *
+ * A sender with a packet socket or a virtual network card says where the sum is to be written, and
+ * whoever computes it (the node's uplink, after the verdict) writes there: two bytes of the sandbox's
+ * choice over the port, the IPv6 address or the next header that was judged. Kernel 6.2 lets a
+ * program look at what it said (bpf_cast_to_kern_ctx); before that nothing does.
+ */
+static __always_inline int egress_checksum_sound(struct __sk_buff *ctx, const struct egress_packet *p)
+{
+	const struct sk_buff___checksum *skb;
+	int offset, start;
+
+	if (!bpf_ksym_exists(bpf_cast_to_kern_ctx))
+		return 1;
+	skb = bpf_cast_to_kern_ctx(ctx);
+	if (BPF_CORE_READ_BITFIELD(skb, ip_summed) != EGRESS_CHECKSUM_PARTIAL)
+		return 1;
+	start = (int)skb->csum_start - (int)((long)skb->data - (long)skb->head);
+	offset = skb->csum_offset;
+	if (start != ETH_HLEN + (p->ethertype == ETH_P_IP ? 20 : 40))
+		return 0;
+	if (p->protocol == IPPROTO_TCP)
+		return offset == 16;
+	if (p->protocol == IPPROTO_UDP)
+		return offset == 6;
+	return offset == 2 && (p->protocol == IPPROTO_ICMP || p->protocol == IPPROTO_ICMPV6);
+}
+
 SEC("tc")
 int from_sandbox(struct __sk_buff *skb)
 {
@@ -61,12 +104,14 @@ int from_sandbox(struct __sk_buff *skb)
 	struct egress_flow_key key = {};
 	struct egress_flow *flow = 0;
 	struct egress_packet p = {};
-	const int reason = egress_read(skb, 1, &p);
+	int reason = egress_read(skb, 1, &p);
 
 	if (!sandbox) {
 		egress_count(0, EGRESS_REASON_NO_SANDBOX, EGRESS_OUT, skb->len);
 		return TC_ACT_SHOT;
 	}
+	if (reason == EGRESS_REASON_NONE && !egress_checksum_sound(skb, &p))
+		reason = EGRESS_REASON_BAD_HEADER;
 	if (reason == EGRESS_REASON_NONE)
 		flow = egress_judge_out(sandbox, &p, &key, now, &verdict);
 	else

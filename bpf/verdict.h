@@ -343,9 +343,15 @@ static __always_inline int egress_may_open(const struct egress_packet *p)
 	return p->protocol == IPPROTO_UDP || egress_is_echo_request(p);
 }
 
-static __always_inline int egress_is_syn(const struct egress_packet *p)
+/*
+ * Can this packet belong to a flow that exists? A SYN is judged anew; of ICMP only echo has flows:
+ * any other type has no identifier, and would pass for an echo flow of identifier 0.
+ */
+static __always_inline int egress_may_continue(const struct egress_packet *p)
 {
-	return p->protocol == IPPROTO_TCP && egress_may_open(p);
+	if (p->protocol == IPPROTO_ICMP || p->protocol == IPPROTO_ICMPV6)
+		return egress_is_echo_request(p) || egress_is_echo_reply(p);
+	return p->protocol != IPPROTO_TCP || !egress_may_open(p);
 }
 
 /* A SYN that also closes is no SYN: RFC 9293 never sends one. */
@@ -446,7 +452,7 @@ static __always_inline struct egress_flow *egress_judge_out(const struct egress_
 	if (egress_judge_sender(sandbox, p, verdict))
 		return 0;
 	egress_flow_key_of(p, 1, key);
-	flow = egress_is_syn(p) ? 0 : egress_any_flow_of(sandbox, key);
+	flow = egress_may_continue(p) ? egress_any_flow_of(sandbox, key) : 0;
 	if (flow) {
 		flow_reason = egress_judge_flow(sandbox, key, flow, now_mono_ns);
 		if (flow_reason == EGRESS_REASON_NONE) {
@@ -513,7 +519,7 @@ static __always_inline struct egress_flow *egress_judge_in(const struct egress_s
 		return 0;
 	}
 	egress_flow_key_of(p, 0, key);
-	flow = egress_is_syn(p) ? 0 : egress_any_flow_of(sandbox, key);
+	flow = egress_may_continue(p) ? egress_any_flow_of(sandbox, key) : 0;
 	if (flow) {
 		const int reason = egress_judge_flow(sandbox, key, flow, now_mono_ns);
 
