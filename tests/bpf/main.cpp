@@ -2,8 +2,6 @@
 //
 // The tests of the kernel programs, in a world of their own. Without the privileges for that they are
 // skipped (exit status 77), and a failure where the environment variable CI is set.
-#include <sched.h>
-
 #include <catch2/catch_session.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -13,14 +11,6 @@
 namespace {
 
 constexpr int kSkipped = 77;
-
-/// The programs' rates are per CPU: what runs one packet after the other stays on one.
-void stay_on_one_cpu() {
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  CPU_SET(static_cast<std::size_t>(::sched_getcpu()), &one);
-  ::sched_setaffinity(0, sizeof(one), &one);
-}
 
 bool only_lists(const Catch::ConfigData& config) {
   return config.listTests || config.listTags || config.listReporters || config.listListeners || config.showHelp;
@@ -39,7 +29,7 @@ int main(int argc, char** argv) {
                    entered.error().message().c_str());
       return std::getenv("CI") != nullptr ? 1 : kSkipped;
     }
-    stay_on_one_cpu();
+    postern::test::stay_on_one_cpu();
   }
   return session.run();
 }

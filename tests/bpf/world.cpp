@@ -51,6 +51,13 @@ Result<> enter_world() {
   return keep_only_gate_capabilities();
 }
 
+void stay_on_one_cpu() {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(static_cast<std::size_t>(::sched_getcpu()), &one);
+  ::sched_setaffinity(0, sizeof(one), &one);
+}
+
 void run_tool(std::vector<std::string> command) {
   const std::string path = "/sbin/" + command.front();
   std::string line;

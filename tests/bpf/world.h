@@ -20,6 +20,9 @@ inline constexpr const char* kBpffs = "/sys/fs/bpf";
 /// Once, at start, with one thread. @return denied: what is missing; the tests cannot run then.
 Result<> enter_world();
 
+/// The programs' rates are per CPU: what runs one packet after the other stays on one.
+void stay_on_one_cpu();
+
 /// Runs a tool of iproute2: {"ip", "link", ...}. Ends the process when it fails: the tests' own topology is wrong.
 void run_tool(std::vector<std::string> command);
 
