@@ -115,7 +115,7 @@ def ask(namespace, server, name, kind="A", *, edns=None, timeout=2.0, source=Non
         if source:
             client.bind((source, 0))
         # connect: an answer that comes from another address than the asked one is not received.
-        client.connect((server, port))
+        client.connect(socket_address(server, port))
         client.send(query)
         try:
             message = client.recv(65535)
@@ -123,6 +123,12 @@ def ask(namespace, server, name, kind="A", *, edns=None, timeout=2.0, source=Non
             return None
     assert message[:2] == query[:2], "the answer has another id"
     return Answer(message)
+
+
+def socket_address(server, port):
+    """What connect takes; a link-local IPv6 address may end with % and its interface's index."""
+    address, _, scope = server.partition("%")
+    return (address, port, 0, int(scope or 0)) if ":" in address else (address, port)
 
 
 def read_exactly(stream, size):
@@ -139,7 +145,7 @@ def ask_tcp(namespace, server, questions, *, timeout=2.0, port=53):
     """Questions (name, type) over one TCP connection, all sent before the first answer is read."""
     with namespace.socket(socket.AF_INET6 if ":" in server else socket.AF_INET) as client:
         client.settimeout(timeout)
-        client.connect((server, port))
+        client.connect(socket_address(server, port))
         queries = [build_query(name, kind) for name, kind in questions]
         client.sendall(b"".join(struct.pack("!H", len(query)) + query for query in queries))
         answers = {}

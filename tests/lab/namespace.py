@@ -51,6 +51,13 @@ class Namespace:
     def mac_of(self, device):
         return self.run(["ip", "-o", "link", "show", "dev", device]).out.split("link/ether ")[1].split()[0]
 
+    def index_of(self, device):
+        return int(self.run(["ip", "-o", "link", "show", "dev", device]).out.split(":")[0])
+
+    def link_local(self, device):
+        """The device's fe80:: address."""
+        return self.run(["ip", "-6", "-o", "addr", "show", "dev", device, "scope", "link"]).out.split("inet6 ")[1].split("/")[0]
+
     def nft(self, rules):
         """Loads nftables rules (the text of a file) into this namespace."""
         return self.run(["nft", "-f", "-"], stdin=rules)

@@ -46,10 +46,11 @@ table inet filter {{
 def servers(lab):
     """Where a sandbox may send a question, and what that address is."""
     sandbox = lab.sandbox
+    link_local6 = f"{lab.node.link_local(sandbox.host_if)}%{sandbox.ns.index_of('eth0')}"
     return {"8.8.8.8": "a public resolver", "2001:4860:4860::8888": "a public resolver",
             sandbox.gateway4: "the node, on the link", sandbox.gateway6: "the node, on the link",
             lab.node_v4: "the node's own address", lab.node_v6: "the node's own address",
-            LINK_LOCAL: "a link-local address", SERVICE4: "a service that the node DNATs",
+            LINK_LOCAL: "a link-local address", link_local6: "the node's link-local address", SERVICE4: "a service that the node DNATs",
             SERVICE6: "a service that the node DNATs", "192.0.2.200": "an address nobody has",
             UPSTREAM: "the upstream itself"}
 
