@@ -8,6 +8,7 @@ ratio, whose spread says how small a difference this machine can show at all.
 import json
 import os
 import subprocess
+import sys
 
 from lab import Lab, ask, wait_until
 from tools import SERVER_CPU, Table, children_of, iperf, pin, rss_mib, spread, wrk
@@ -57,11 +58,10 @@ def kernel_cost(bin_dir, table):
     """Nanoseconds of the from-sandbox program, by BPF_PROG_TEST_RUN: a connection's first packet, one of a known flow."""
     program = os.path.join(bin_dir, "gate_cost")
     if not os.path.exists(program):
-        print(f"there is no {program}: bpf_ns_first and bpf_ns_flow are left out")
-        return
+        sys.exit(f"bench: there is no {program}: run ./dev build")
     report = json.loads(subprocess.run([program], check=True, capture_output=True, text=True).stdout)
     for metric in ("bpf_ns_first", "bpf_ns_flow"):
-        table.add("gate", metric, report[metric], "ns")
+        table.add("gate", metric, [report[metric]], "ns", runs=report["runs"])
 
 
 def run(options):

@@ -117,11 +117,11 @@ class Table:
     def __init__(self, bench):
         self.bench, self.rows = bench, []
 
-    def add(self, case, metric, values, unit, aa_spread=None):
-        """values: of each run; the median is reported."""
+    def add(self, case, metric, values, unit, aa_spread=None, runs=None):
+        """values: of each run; the median is reported. runs: how many, where the one value is a median already."""
         values = list(values)
         self.rows.append({"bench": self.bench, "case": case, "metric": metric, "value": round(statistics.median(values), 4),
-                          "unit": unit, "runs": len(values), "aa_spread": None if aa_spread is None else round(aa_spread, 4)})
+                          "unit": unit, "runs": runs or len(values), "aa_spread": None if aa_spread is None else round(aa_spread, 4)})
 
     def value(self, case, metric):
         return next((row["value"] for row in self.rows if (row["case"], row["metric"]) == (case, metric)), None)
