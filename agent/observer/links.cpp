@@ -82,15 +82,15 @@ void AgentLink::on_message(Message message) {
   }
 }
 
-DnsLink::DnsLink(EventLoop& loop, std::string path, Handlers handlers)
+DnsEventLink::DnsEventLink(EventLoop& loop, std::string path, Handlers handlers)
     : loop_(loop),
       path_(std::move(path)),
       handlers_(std::move(handlers)),
       retry_(loop, "postern-dns", [this] { return connect(); }) {}
 
-DnsLink::~DnsLink() { loop_.unwatch(socket_.get()); }
+DnsEventLink::~DnsEventLink() { loop_.unwatch(socket_.get()); }
 
-Result<> DnsLink::connect() {
+Result<> DnsEventLink::connect() {
   auto socket = connect_unix(path_);
   if (!socket) {
     return std::move(socket).error();
@@ -106,7 +106,7 @@ Result<> DnsLink::connect() {
   return {};
 }
 
-void DnsLink::on_ready() {
+void DnsEventLink::on_ready() {
   for (int i = 0; i < kDrainMax; ++i) {
     egress_dns_event event{};
     const ssize_t got = ::recv(socket_.get(), &event, sizeof(event), MSG_TRUNC);

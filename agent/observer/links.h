@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The observer's two connections: AgentLink to posternd, for maps and what their numbers mean, and
-// DnsLink to postern-dns, for an event a question.
+// DnsEventLink to postern-dns, for an event a question.
 //
 // Either peer may be away; each link then tries again, after kRetryMsMin and ever longer up to
-// kRetryMsMax. Thread: the loop's. Limits: DnsLink::kDrainMax events before others get their turn.
+// kRetryMsMax. Thread: the loop's. Limits: DnsEventLink::kDrainMax events before others get their turn.
 #pragma once
 
 #include <cstdint>
@@ -72,7 +72,7 @@ class AgentLink {
   Retry retry_;
 };
 
-class DnsLink {
+class DnsEventLink {
  public:
   static constexpr int kDrainMax = 256;
 
@@ -81,10 +81,10 @@ class DnsLink {
     std::function<void(const egress_dns_event&)> on_event;
   };
 
-  DnsLink(EventLoop& loop, std::string path, Handlers handlers);
-  ~DnsLink();
-  DnsLink(const DnsLink&) = delete;
-  DnsLink& operator=(const DnsLink&) = delete;
+  DnsEventLink(EventLoop& loop, std::string path, Handlers handlers);
+  ~DnsEventLink();
+  DnsEventLink(const DnsEventLink&) = delete;
+  DnsEventLink& operator=(const DnsEventLink&) = delete;
   void start() { retry_.now(); }
 
  private:

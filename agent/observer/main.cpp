@@ -94,7 +94,7 @@ class Observer {
   FlowHub hub_;
   std::unique_ptr<EventRing> ring_;
   AgentLink agent_;
-  DnsLink dns_;
+  DnsEventLink dns_;
 };
 
 Result<> become_nobody(const std::string& name) {

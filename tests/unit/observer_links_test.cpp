@@ -98,7 +98,7 @@ TEST_CASE_METHOD(LinksTest, "the agent link waits for posternd, takes maps and u
 TEST_CASE_METHOD(LinksTest, "the DNS link takes whole records only, and comes back", "[observer]") {
   int events = 0;
   bool connected = false;
-  DnsLink link(*loop, path,
+  DnsEventLink link(*loop, path,
                {.on_connected = [&](bool now) { connected = now; },
                 .on_event = [&](const egress_dns_event& event) { events += event.sandbox == kSandbox; }});
   link.start();
