@@ -83,7 +83,9 @@ void Commands::handle(const api::ControlRequest& request, const ControlServer::R
     case api::ControlRequest::kExplain:
       return explain_target(request.explain(), respond);
     case api::ControlRequest::COMMAND_NOT_SET:
-      return respond_error(respond, {Errc::kInvalid, "posternd does not know this command: are postern and posternd of the same version?"});
+      return respond_error(
+          respond,
+          {Errc::kInvalid, "posternd does not know this command: are postern and posternd of the same version?"});
   }
 }
 
@@ -99,7 +101,8 @@ void Commands::reload(const PolicyControl::OnChange& done) {
         spdlog::warn("{}", warning);
       }
     } else {
-      reload_problem_ = "the last reload was refused, the policies before it are in force: " + first_line(change.error().message());
+      reload_problem_ =
+          "the last reload was refused, the policies before it are in force: " + first_line(change.error().message());
       log_lines("reload refused: ", change.error().message());
     }
     done(std::move(change));
@@ -141,14 +144,15 @@ void Commands::status(const ControlServer::Respond& respond) {
     added.set_sandboxes(static_cast<std::uint32_t>(std::ranges::count(sandboxes, name, &Sandbox::policy)));
   }
   if (!parts_.dns.connected()) {
-    status.add_problems("postern-dns is not running, so sandboxes resolve no name: start it (systemctl start postern-dns)");
+    status.add_problems(
+        "postern-dns is not running, so sandboxes resolve no name: start it (systemctl start postern-dns)");
   } else if (!parts_.dns.ready()) {
     status.add_problems("postern-dns has no sockets, so sandboxes resolve no name: run postern-setup");
   }
   for (const Sandbox* sandbox : sandboxes) {
     if (!sandbox->policy.empty() && !parts_.policies.policies().policies.contains(sandbox->policy)) {
-      status.add_problems("sandbox " + sandbox->interface + " is denied everything, because its policy " + sandbox->policy +
-                          " is in no file of " + parts_.config.policies);
+      status.add_problems("sandbox " + sandbox->interface + " is denied everything, because its policy " +
+                          sandbox->policy + " is in no file of " + parts_.config.policies);
     }
   }
   if (!reload_problem_.empty()) {
@@ -212,7 +216,8 @@ void Commands::attach(const api::SandboxAttachRequest& request, const ControlSer
     if (!attached) {
       return respond_error(respond, attached.error());
     }
-    spdlog::info("sandbox {} behind {} is under policy {}", (*attached)->id, (*attached)->interface, (*attached)->policy);
+    spdlog::info("sandbox {} behind {} is under policy {}", (*attached)->id, (*attached)->interface,
+                 (*attached)->policy);
     api::ControlReply reply;
     *reply.mutable_sandbox_attach() = describe(**attached);
     respond(reply);
@@ -220,7 +225,8 @@ void Commands::attach(const api::SandboxAttachRequest& request, const ControlSer
 }
 
 Error Commands::no_such_sandbox(const std::string& name) const {
-  return {Errc::kNotFound, "there is no sandbox \"" + printable(name) + "\": `postern sandbox list` shows those there are"};
+  return {Errc::kNotFound,
+          "there is no sandbox \"" + printable(name) + "\": `postern sandbox list` shows those there are"};
 }
 
 void Commands::detach(const api::SandboxDetachRequest& request, const ControlServer::Respond& respond) {
@@ -250,7 +256,8 @@ void Commands::explain_target(const api::ExplainRequest& request, const ControlS
   }
   const auto image = parts_.policies.image_of(*sandbox);
   if (!image) {
-    return respond_error(respond, {Errc::kNotFound, "sandbox " + sandbox->interface + " has no policy and is denied everything"});
+    return respond_error(
+        respond, {Errc::kNotFound, "sandbox " + sandbox->interface + " has no policy and is denied everything"});
   }
   api::ControlReply reply;
   auto& explained = *reply.mutable_explain();
@@ -263,14 +270,19 @@ void Commands::explain_target(const api::ExplainRequest& request, const ControlS
 }
 
 /// What lookups have opened beside the rules: the policy alone does not know.
-void Commands::explain_grants(const Sandbox& sandbox, const Target& target, const PolicyImage& image, api::ExplainReply& reply) {
+void Commands::explain_grants(const Sandbox& sandbox,
+                              const Target& target,
+                              const PolicyImage& image,
+                              api::ExplainReply& reply) {
   const CidrVerdict* cidr = image.find_cidr(*target.address);
-  const bool denied = cidr != nullptr && (target.port == 0 ? !cidr->deny.empty() : cidr->deny.contains(target.protocol, target.port));
+  const bool denied =
+      cidr != nullptr && (target.port == 0 ? !cidr->deny.empty() : cidr->deny.contains(target.protocol, target.port));
   if (denied || is_never_allowed(*target.address)) {
     return;  // no lookup opens these
   }
   const auto grants = parts_.gate.grants_of(sandbox.slot);
-  const auto grant = grants ? grants->lookup(to_kernel(*target.address)) : Result<std::optional<egress_grant>>(std::optional<egress_grant>());
+  const auto grant = grants ? grants->lookup(to_kernel(*target.address))
+                            : Result<std::optional<egress_grant>>(std::optional<egress_grant>());
   if (!grant || !*grant) {
     return;
   }
@@ -282,11 +294,13 @@ void Commands::explain_grants(const Sandbox& sandbox, const Target& target, cons
       continue;
     }
     const auto name = parts_.gate.names().lookup(slot.name);
-    const std::string learnt = name && *name ? text_of({(*name)->wire, (*name)->length}) : "a name that matches this rule";
+    const std::string learnt =
+        name && *name ? text_of({(*name)->wire, (*name)->length}) : "a name that matches this rule";
     auto& added = *reply.add_rules();
     added.set_text(rule->to_string());
     added.set_origin(rule->origin.to_string());
-    reply.add_notes("A lookup of " + learnt + " opened it for another " + std::to_string((BootNs{slot.deadline_boot_ns} - now) / kNsPerS) + " s.");
+    reply.add_notes("A lookup of " + learnt + " opened it for another " +
+                    std::to_string((BootNs{slot.deadline_boot_ns} - now) / kNsPerS) + " s.");
     if (!reply.allowed()) {
       reply.set_allowed(true);
       reply.set_verdict(target.to_string() + " is allowed now, because this sandbox looked up " + learnt);

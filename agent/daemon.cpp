@@ -49,17 +49,20 @@ class Daemon {
         commands_({config_, *gate_, dns_, sandboxes_, policies_, *server_}) {}
 
   Result<> start() {
-    policies_.listen({.on_sandbox = [this](const Sandbox& sandbox) { server_->tell_observers(observer_sandbox(sandbox)); },
-                      .on_sandbox_gone = [this](std::uint32_t id) { server_->tell_observers(observer_sandbox_gone(id)); },
-                      .on_policy = [this](const InstalledPolicy& policy) { server_->tell_observers(observer_policy(policy.id, *policy.image)); },
-                      .on_policy_gone = [this](std::uint32_t id) { server_->tell_observers(observer_policy_gone(id)); }});
+    policies_.listen(
+        {.on_sandbox = [this](const Sandbox& sandbox) { server_->tell_observers(observer_sandbox(sandbox)); },
+         .on_sandbox_gone = [this](std::uint32_t id) { server_->tell_observers(observer_sandbox_gone(id)); },
+         .on_policy =
+             [this](const InstalledPolicy& policy) {
+               server_->tell_observers(observer_policy(policy.id, *policy.image));
+             },
+         .on_policy_gone = [this](std::uint32_t id) { server_->tell_observers(observer_policy_gone(id)); }});
     POSTERN_RETURN_IF_ERROR(start_policies());
     POSTERN_RETURN_IF_ERROR(node_addresses_.refresh());
     POSTERN_RETURN_IF_ERROR(adopt());
     POSTERN_RETURN_IF_ERROR(watch_links());
-    POSTERN_RETURN_IF_ERROR(loop_.on_signals({SIGTERM, SIGINT, SIGHUP}, [this](int signal) {
-      signal == SIGHUP ? reload() : loop_.stop();
-    }));
+    POSTERN_RETURN_IF_ERROR(loop_.on_signals({SIGTERM, SIGINT, SIGHUP},
+                                             [this](int signal) { signal == SIGHUP ? reload() : loop_.stop(); }));
     auto watch = FolderWatch::make(loop_, {config_.policies, config_.templates}, [this] { reload(); });
     if (!watch) {
       return std::move(watch).error();
@@ -67,7 +70,8 @@ class Daemon {
     folder_watch_ = std::move(*watch);
     sweeper_.start();
     begin_feeding();
-    server_->serve([this](const api::ControlRequest& request, const ControlServer::Respond& respond) { commands_.handle(request, respond); },
+    server_->serve([this](const api::ControlRequest& request,
+                          const ControlServer::Respond& respond) { commands_.handle(request, respond); },
                    [this](std::uint64_t observer) { greet_observer(observer); });
     return {};
   }
@@ -102,11 +106,11 @@ class Daemon {
   }
 
   Result<> watch_links() {
-    auto monitor = LinkMonitor::make(
-        loop_, {.on_link_removed = [this](std::uint32_t ifindex) { on_link_removed(ifindex); },
-                .on_address_change = [this] { refresh_addresses(); },
-                .on_filter_removed = [this](std::uint32_t ifindex) { on_filter_removed(ifindex); },
-                .on_overrun = [this] { on_overrun(); }});
+    auto monitor =
+        LinkMonitor::make(loop_, {.on_link_removed = [this](std::uint32_t ifindex) { on_link_removed(ifindex); },
+                                  .on_address_change = [this] { refresh_addresses(); },
+                                  .on_filter_removed = [this](std::uint32_t ifindex) { on_filter_removed(ifindex); },
+                                  .on_overrun = [this] { on_overrun(); }});
     if (!monitor) {
       return std::move(monitor).error();
     }
@@ -128,7 +132,8 @@ class Daemon {
       return;
     }
     if (auto attached = gate_->attach_sandbox(ifindex); attached) {
-      spdlog::warn("sandbox {}: filters of {} were removed; the gate is attached again", sandbox->id, sandbox->interface);
+      spdlog::warn("sandbox {}: filters of {} were removed; the gate is attached again", sandbox->id,
+                   sandbox->interface);
     } else {
       spdlog::error("sandbox {}: attaching the gate again: {}", sandbox->id, attached.error().message());
     }
@@ -196,7 +201,9 @@ class Daemon {
       fds.push_back(map.get());
     }
     server_->send_observer(observer, ControlMessage::kObserverMaps, "", fds);
-    const auto tell = [&](const std::string& update) { server_->send_observer(observer, ControlMessage::kObserverUpdate, update); };
+    const auto tell = [&](const std::string& update) {
+      server_->send_observer(observer, ControlMessage::kObserverUpdate, update);
+    };
     utsname system{};
     ::uname(&system);
     tell(observer_node(system.nodename));

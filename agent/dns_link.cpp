@@ -148,7 +148,8 @@ void DnsLink::send(FeedOp op, FeedKind kind, std::uint64_t key, std::string_view
   const bool one = kind == FeedKind::kSandbox;
   const std::uint32_t worker = one ? worker_of(static_cast<std::uint32_t>(key), steering_.workers) : kAllWorkers;
   // A failure closes the channel, and the next connection is told everything.
-  static_cast<void>(channel_->send(type_of(DnsMessage::kFeed), to_body(FeedHeader{op, kind, worker, key}, body), raw(fds)));
+  static_cast<void>(
+      channel_->send(type_of(DnsMessage::kFeed), to_body(FeedHeader{op, kind, worker, key}, body), raw(fds)));
 }
 
 void DnsLink::sync(OnSynced done) {
@@ -190,7 +191,8 @@ void DnsLink::on_ack(const FeedAck& ack) {
     return;
   }
   if (ack.failed != 0) {
-    finish_sync(ack.key, Error(Errc::kInvalid, "DNS worker " + std::to_string(ack.worker) + " could not take the change; its log says why"));
+    finish_sync(ack.key, Error(Errc::kInvalid, "DNS worker " + std::to_string(ack.worker) +
+                                                   " could not take the change; its log says why"));
     return;
   }
   found->second.missing.erase(ack.worker);

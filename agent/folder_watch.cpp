@@ -11,7 +11,9 @@
 
 namespace postern {
 
-Result<std::unique_ptr<FolderWatch>> FolderWatch::make(EventLoop& loop, const std::vector<std::string>& folders, std::function<void()> on_change) {
+Result<std::unique_ptr<FolderWatch>> FolderWatch::make(EventLoop& loop,
+                                                       const std::vector<std::string>& folders,
+                                                       std::function<void()> on_change) {
   Fd inotify(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   if (!inotify) {
     return Error::from_errno("inotify", errno);

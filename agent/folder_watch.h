@@ -21,7 +21,9 @@ class FolderWatch {
   static constexpr std::uint64_t kQuietMs = 100;
 
   /// Folders that do not exist are not watched.
-  static Result<std::unique_ptr<FolderWatch>> make(EventLoop& loop, const std::vector<std::string>& folders, std::function<void()> on_change);
+  static Result<std::unique_ptr<FolderWatch>> make(EventLoop& loop,
+                                                   const std::vector<std::string>& folders,
+                                                   std::function<void()> on_change);
   FolderWatch(const FolderWatch&) = delete;
   FolderWatch& operator=(const FolderWatch&) = delete;
   ~FolderWatch();

@@ -51,7 +51,8 @@ Result<> use_nameservers(Config& config) {
     config.upstreams = nameservers_of(*text);
   }
   if (config.upstreams.empty()) {
-    return Error(Errc::kInvalid, std::string("no DNS server to ask: set dns.upstreams in the configuration (") + kResolvConf + " names none)");
+    return Error(Errc::kInvalid, std::string("no DNS server to ask: set dns.upstreams in the configuration (") +
+                                     kResolvConf + " names none)");
   }
   return {};
 }
@@ -93,8 +94,9 @@ int run(const Options& options) {
 
 int main(int argc, char** argv) {
   postern::Options options;
-  CLI::App app{"posternd puts the gate on sandboxes' interfaces and keeps it in step with the policies.\n"
-               "It needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and gives up everything else."};
+  CLI::App app{
+      "posternd puts the gate on sandboxes' interfaces and keeps it in step with the policies.\n"
+      "It needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and gives up everything else."};
   app.add_option("--config", options.config, "Configuration file")->capture_default_str();
   app.add_option("--observer-user", options.observer_user, "User that postern-observer runs as")->capture_default_str();
   app.add_flag("--check-config", options.check_config, "Check the configuration and every policy file, and exit");

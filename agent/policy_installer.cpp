@@ -84,7 +84,8 @@ Result<std::shared_ptr<InstalledPolicy>> PolicyInstaller::install(std::shared_pt
   return policy;
 }
 
-Result<> PolicyInstaller::allow_name(InstalledPolicy& policy, std::uint32_t name, std::uint32_t rule, const PortSet& ports, std::uint32_t allowed_by) {
+Result<> PolicyInstaller::allow_name(
+    InstalledPolicy& policy, std::uint32_t name, std::uint32_t rule, const PortSet& ports, std::uint32_t allowed_by) {
   auto set = hold(policy, ports);
   if (!set) {
     return std::move(set).error();

@@ -34,7 +34,9 @@ Result<api::ControlReply> call_posternd(const std::string& socket_path, const ap
   }
   const timeval timeout{kReplyTimeoutS, 0};
   ::setsockopt(socket->get(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-  if (auto sent = send_message(socket->get(), static_cast<std::uint32_t>(ControlMessage::kRequest), request.SerializeAsString(), {}); !sent) {
+  if (auto sent = send_message(socket->get(), static_cast<std::uint32_t>(ControlMessage::kRequest),
+                               request.SerializeAsString(), {});
+      !sent) {
     return std::move(sent).error();
   }
   auto message = receive_message(socket->get());

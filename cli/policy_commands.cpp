@@ -21,7 +21,8 @@ void reload(CliContext& context) {
   for (const std::string& warning : done.warnings()) {
     std::fprintf(stderr, "warning: %s\n", warning.c_str());
   }
-  std::printf("Generation %u, %u policies%s.\n", done.generation(), done.policies(), done.changed() ? "" : ", nothing changed");
+  std::printf("Generation %u, %u policies%s.\n", done.generation(), done.policies(),
+              done.changed() ? "" : ", nothing changed");
 }
 
 void print_text(const api::ExplainReply& explained) {
@@ -66,18 +67,24 @@ void explain(CliContext& context, const ExplainOptions& options) {
 }  // namespace
 
 void add_reload_command(CLI::App& app, CliContext& context) {
-  auto* command = app.add_subcommand("reload", "Load the policy files again; returns when every sandbox is under the new policies");
+  auto* command =
+      app.add_subcommand("reload", "Load the policy files again; returns when every sandbox is under the new policies");
   command->footer("A file with an error changes nothing: the policies in force stay, and the exit status is 1.");
   command->callback([&context] { reload(context); });
 }
 
 void add_explain_command(CLI::App& app, CliContext& context) {
   auto options = std::make_shared<ExplainOptions>();
-  auto* command = app.add_subcommand("explain", "May this sandbox reach this name or address, and which rule of which file says so");
+  auto* command = app.add_subcommand(
+      "explain", "May this sandbox reach this name or address, and which rule of which file says so");
   command->add_option("sandbox", options->sandbox, "Interface or id, as `postern sandbox list` shows it")->required();
   command->add_option("target", options->target, "NAME-or-ADDRESS[:PORT[/udp]]")->required();
-  command->add_option("-o,--output", options->output, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
-  command->footer("Examples:\n  postern explain veth1234 pypi.org\n  postern explain veth1234 8.8.8.8:443\n  postern explain 7 [2001:db8::1]:53/udp");
+  command->add_option("-o,--output", options->output, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  command->footer(
+      "Examples:\n  postern explain veth1234 pypi.org\n  postern explain veth1234 8.8.8.8:443\n  postern explain 7 "
+      "[2001:db8::1]:53/udp");
   command->callback([&context, options] { explain(context, *options); });
 }
 

@@ -17,7 +17,9 @@ struct AttachOptions {
   std::vector<std::string> search;
 };
 
-std::vector<std::string> texts(const google::protobuf::RepeatedPtrField<std::string>& field) { return {field.begin(), field.end()}; }
+std::vector<std::string> texts(const google::protobuf::RepeatedPtrField<std::string>& field) {
+  return {field.begin(), field.end()};
+}
 
 std::string joined(const std::vector<std::string>& parts) {
   std::string all;
@@ -28,9 +30,16 @@ std::string joined(const std::vector<std::string>& parts) {
 }
 
 nlohmann::json to_json(const api::SandboxReply& sandbox) {
-  return {{"id", sandbox.id()}, {"interface", sandbox.interface()}, {"policy", sandbox.policy()},
-          {"addresses", texts(sandbox.addresses())}, {"mac", sandbox.mac()}, {"search", texts(sandbox.search())},
-          {"generation", sandbox.generation()}, {"grants", sandbox.grants()}, {"flows", sandbox.flows()}, {"mode", sandbox.mode()}};
+  return {{"id", sandbox.id()},
+          {"interface", sandbox.interface()},
+          {"policy", sandbox.policy()},
+          {"addresses", texts(sandbox.addresses())},
+          {"mac", sandbox.mac()},
+          {"search", texts(sandbox.search())},
+          {"generation", sandbox.generation()},
+          {"grants", sandbox.grants()},
+          {"flows", sandbox.flows()},
+          {"mode", sandbox.mode()}};
 }
 
 void list(CliContext& context, const std::string& output) {
@@ -55,8 +64,8 @@ void list(CliContext& context, const std::string& output) {
   }
   TextTable table({"ID", "INTERFACE", "POLICY", "MODE", "GRANTS", "FLOWS", "ADDRESSES"});
   for (const auto& sandbox : sandboxes) {
-    table.add({std::to_string(sandbox.id()), sandbox.interface(), sandbox.policy(), sandbox.mode(), std::to_string(sandbox.grants()),
-               std::to_string(sandbox.flows()), joined(texts(sandbox.addresses()))});
+    table.add({std::to_string(sandbox.id()), sandbox.interface(), sandbox.policy(), sandbox.mode(),
+               std::to_string(sandbox.grants()), std::to_string(sandbox.flows()), joined(texts(sandbox.addresses()))});
   }
   table.print();
 }
@@ -74,8 +83,8 @@ void attach(CliContext& context, const AttachOptions& options) {
     return print_error(context, reply.error());
   }
   const auto& sandbox = reply->sandbox_attach();
-  std::printf("Sandbox %u behind %s is under policy %s (%s).\n", sandbox.id(), sandbox.interface().c_str(), sandbox.policy().c_str(),
-              joined(texts(sandbox.addresses())).c_str());
+  std::printf("Sandbox %u behind %s is under policy %s (%s).\n", sandbox.id(), sandbox.interface().c_str(),
+              sandbox.policy().c_str(), joined(texts(sandbox.addresses())).c_str());
 }
 
 void detach(CliContext& context, const std::string& sandbox) {
@@ -85,7 +94,8 @@ void detach(CliContext& context, const std::string& sandbox) {
   if (!reply) {
     return print_error(context, reply.error());
   }
-  std::printf("Sandbox %u behind %s is no longer restricted.\n", reply->sandbox_detach().id(), reply->sandbox_detach().interface().c_str());
+  std::printf("Sandbox %u behind %s is no longer restricted.\n", reply->sandbox_detach().id(),
+              reply->sandbox_detach().interface().c_str());
 }
 
 }  // namespace
@@ -96,21 +106,34 @@ void add_sandbox_command(CLI::App& app, CliContext& context) {
 
   auto output = std::make_shared<std::string>("text");
   auto* list_command = sandbox->add_subcommand("list", "The sandboxes of this node, with their policies");
-  list_command->add_option("-o,--output", *output, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
+  list_command->add_option("-o,--output", *output, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
   list_command->callback([&context, output] { list(context, *output); });
 
   auto options = std::make_shared<AttachOptions>();
-  auto* attach_command = sandbox->add_subcommand("attach", "Put the gate on an interface: from then on only what the policy allows gets out");
-  attach_command->add_option("--interface", options->interface, "The sandbox's interface on this node: the host end of its veth, or its tap")->required();
+  auto* attach_command = sandbox->add_subcommand(
+      "attach", "Put the gate on an interface: from then on only what the policy allows gets out");
+  attach_command
+      ->add_option("--interface", options->interface,
+                   "The sandbox's interface on this node: the host end of its veth, or its tap")
+      ->required();
   attach_command->add_option("--policy", options->policy, "Name of an EgressPolicy (metadata.name)")->required();
-  attach_command->add_option("--address", options->addresses, "An address of the sandbox; repeat for more. Default: read from the other end of the veth");
-  attach_command->add_option("--mac", options->mac, "The sandbox's MAC address. Default: read from the other end of the veth");
-  attach_command->add_option("--search", options->search, "A search suffix of the sandbox's resolv.conf; repeat for more. Default: dns.search of the configuration");
-  attach_command->footer("Example:\n  postern sandbox attach --interface veth1234 --policy reference-agent --search corp.example");
+  attach_command->add_option(
+      "--address", options->addresses,
+      "An address of the sandbox; repeat for more. Default: read from the other end of the veth");
+  attach_command->add_option("--mac", options->mac,
+                             "The sandbox's MAC address. Default: read from the other end of the veth");
+  attach_command->add_option(
+      "--search", options->search,
+      "A search suffix of the sandbox's resolv.conf; repeat for more. Default: dns.search of the configuration");
+  attach_command->footer(
+      "Example:\n  postern sandbox attach --interface veth1234 --policy reference-agent --search corp.example");
   attach_command->callback([&context, options] { attach(context, *options); });
 
   auto name = std::make_shared<std::string>();
-  auto* detach_command = sandbox->add_subcommand("detach", "Take the gate off an interface: the sandbox is unrestricted from then on");
+  auto* detach_command =
+      sandbox->add_subcommand("detach", "Take the gate off an interface: the sandbox is unrestricted from then on");
   detach_command->add_option("sandbox", *name, "Interface or id, as `postern sandbox list` shows it")->required();
   detach_command->callback([&context, name] { detach(context, *name); });
 }

@@ -101,9 +101,9 @@ void Keeper::on_message(std::uint64_t id, Message message) {
 
 void Keeper::hello(std::uint64_t id, bool with_sockets) {
   Channel& channel = *connections_.at(id).channel;
-  const auto sent = sockets_.empty()
-                        ? channel.send(type_of(DnsMessage::kNoSteering), "")
-                        : channel.send(type_of(DnsMessage::kSteering), to_body(steering_), with_sockets ? raw(sockets_) : std::vector<int>());
+  const auto sent = sockets_.empty() ? channel.send(type_of(DnsMessage::kNoSteering), "")
+                                     : channel.send(type_of(DnsMessage::kSteering), to_body(steering_),
+                                                    with_sockets ? raw(sockets_) : std::vector<int>());
   if (!sent) {
     spdlog::warn("greeting a peer: {}", sent.error().message());
   }

@@ -18,7 +18,12 @@ std::uint16_t header_flags(const Query& query, std::uint8_t rcode, std::uint16_t
 }
 
 /// Header with one question and the counts given.
-void write_head(WireWriter& writer, const Query& query, std::uint16_t flags, std::uint16_t answers, std::uint16_t authorities, std::uint16_t additionals) {
+void write_head(WireWriter& writer,
+                const Query& query,
+                std::uint16_t flags,
+                std::uint16_t answers,
+                std::uint16_t authorities,
+                std::uint16_t additionals) {
   writer.u16(query.id);
   writer.u16(flags);
   writer.u16(1);
@@ -91,7 +96,10 @@ class RecordWriter {
 
 }  // namespace
 
-std::size_t write_answer(const Query& query, const AnswerView& view, std::size_t limit, std::span<std::uint8_t> buffer) {
+std::size_t write_answer(const Query& query,
+                         const AnswerView& view,
+                         std::size_t limit,
+                         std::span<std::uint8_t> buffer) {
   const Answer& answer = *view.answer;
   const std::size_t opt_size = query.has_edns ? kOptSize : 0;
   WireWriter writer(buffer.first(std::min(limit, buffer.size()) - opt_size));
@@ -129,7 +137,10 @@ std::size_t write_answer(const Query& query, const AnswerView& view, std::size_t
   return finish(tail) == 0 ? 0 : writer.size() + tail.size();
 }
 
-std::size_t write_denial(const Query& query, std::uint8_t rcode, const DenialTail& tail, std::span<std::uint8_t> buffer) {
+std::size_t write_denial(const Query& query,
+                         std::uint8_t rcode,
+                         const DenialTail& tail,
+                         std::span<std::uint8_t> buffer) {
   WireWriter writer(buffer);
   write_head(writer, query, header_flags(query, rcode), 0, 1, query.has_edns ? 1 : 0);
   writer.bytes(bytes_of(tail.soa));
@@ -143,7 +154,8 @@ std::size_t write_denial(const Query& query, std::uint8_t rcode, const DenialTai
   return finish(writer);
 }
 
-std::size_t write_failure(const Query& query, std::uint8_t rcode, std::uint16_t ede, std::string_view text, std::span<std::uint8_t> buffer) {
+std::size_t write_failure(
+    const Query& query, std::uint8_t rcode, std::uint16_t ede, std::string_view text, std::span<std::uint8_t> buffer) {
   WireWriter writer(buffer);
   write_head(writer, query, header_flags(query, rcode), 0, 0, query.has_edns ? 1 : 0);
   if (query.has_edns) {
@@ -167,7 +179,8 @@ std::size_t write_header_only(const Query& query, std::uint8_t rcode, std::span<
   return finish(writer);
 }
 
-std::size_t write_single(const Query& query, std::uint16_t type, std::uint32_t ttl_s, Bytes data, std::span<std::uint8_t> buffer) {
+std::size_t write_single(
+    const Query& query, std::uint16_t type, std::uint32_t ttl_s, Bytes data, std::span<std::uint8_t> buffer) {
   WireWriter writer(buffer);
   write_head(writer, query, header_flags(query, kRcodeNoError), 1, 0, query.has_edns ? 1 : 0);
   writer.u16(kQuestionPointer);

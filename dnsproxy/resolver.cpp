@@ -26,7 +26,8 @@ std::size_t reply_limit(const Client& client, const Query& query) {
 
 Question question_of(const Query& query) {
   Question question{std::string(query.name.size, '\0'), query.type, query.dnssec_ok, query.checking_disabled};
-  std::ranges::transform(query.name.wire(), question.name.begin(), [](std::uint8_t b) { return static_cast<char>(lower(b)); });
+  std::ranges::transform(query.name.wire(), question.name.begin(),
+                         [](std::uint8_t b) { return static_cast<char>(lower(b)); });
   return question;
 }
 
@@ -39,9 +40,8 @@ std::optional<Address> usable_address(const AnswerRecord& record, const WorkerPo
   }
   const auto expected = [&](const Prefix& prefix) { return prefix.contains(address); };
   if (is_never_allowed(address)) {
-    const bool opened = std::ranges::any_of(policy.private_allowed, [&](const Prefix& prefix) {
-      return expected(prefix) && opens_never_listed(prefix);
-    });
+    const bool opened = std::ranges::any_of(
+        policy.private_allowed, [&](const Prefix& prefix) { return expected(prefix) && opens_never_listed(prefix); });
     return opened ? std::optional(address) : std::nullopt;
   }
   if (is_private(address) && std::ranges::none_of(policy.private_allowed, expected)) {
@@ -320,7 +320,8 @@ void Resolver::deliver(Waiter waiter, const std::shared_ptr<const Answer>& answe
   respond(*sandbox, waiter, *answer, match, cached, now);
 }
 
-void Resolver::hold(Sandbox& sandbox, Waiter waiter, const std::shared_ptr<const Answer>& answer, bool cached, BootNs now) {
+void Resolver::hold(
+    Sandbox& sandbox, Waiter waiter, const std::shared_ptr<const Answer>& answer, bool cached, BootNs now) {
   if (sandbox.held >= kWaitingPerSandbox || held_.size() >= kHeldMax) {
     fail(sandbox, waiter, EGRESS_REASON_DNS_LIMIT, now);
     return;
@@ -329,9 +330,11 @@ void Resolver::hold(Sandbox& sandbox, Waiter waiter, const std::shared_ptr<const
   held_.push_back({std::move(waiter), answer, cached, now});
 }
 
-void Resolver::respond(Sandbox& sandbox, const Waiter& waiter, const Answer& answer, const NameMatch& match, bool cached, BootNs now) {
+void Resolver::respond(
+    Sandbox& sandbox, const Waiter& waiter, const Answer& answer, const NameMatch& match, bool cached, BootNs now) {
   const WorkerPolicy& policy = sandbox.view.staged ? *sandbox.view.staged : *sandbox.view.policy;
-  AnswerView view{.answer = &answer, .dropped = {}, .age_s = static_cast<std::uint32_t>((now - answer.received) / kNsPerS)};
+  AnswerView view{
+      .answer = &answer, .dropped = {}, .age_s = static_cast<std::uint32_t>((now - answer.received) / kNsPerS)};
   Outcome outcome;
   bool had_addresses = false;
   for (std::size_t i = 0; i < answer.records.size(); ++i) {
@@ -366,7 +369,12 @@ void Resolver::respond(Sandbox& sandbox, const Waiter& waiter, const Answer& ans
 }
 
 /// Every address that stays in the answer is open when this returns true.
-bool Resolver::grant(const Sandbox& sandbox, const Waiter& waiter, const AnswerView& view, const NameMatch& match, Outcome& outcome, BootNs now) {
+bool Resolver::grant(const Sandbox& sandbox,
+                     const Waiter& waiter,
+                     const AnswerView& view,
+                     const NameMatch& match,
+                     Outcome& outcome,
+                     BootNs now) {
   const SandboxView& known = sandbox.view;
   const WorkerPolicy& policy = known.staged ? *known.staged : *known.policy;
   const Question question = question_of(waiter.query);
@@ -385,9 +393,12 @@ bool Resolver::grant(const Sandbox& sandbox, const Waiter& waiter, const AnswerV
       if (rule.port_set == 0 || std::any_of(match.rules.begin(), match.rules.begin() + r, same_ports)) {
         continue;  // opens nothing, or nothing more than a more specific rule
       }
-      const GrantClaim claim{question.wire(), rule.id,
-                             rule.group,      rule.port_set,
-                             known.staged ? known.staged_generation : known.generation, now + life_s * kNsPerS};
+      const GrantClaim claim{question.wire(),
+                             rule.id,
+                             rule.group,
+                             rule.port_set,
+                             known.staged ? known.staged_generation : known.generation,
+                             now + life_s * kNsPerS};
       if (!seams_.grants.allow(known.id, address, claim, now)) {
         return false;
       }

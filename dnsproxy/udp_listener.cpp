@@ -160,7 +160,8 @@ void UdpListener::flush() {
   Buffers& b = *buffers_;
   std::size_t done = 0;
   while (done < b.out_count) {
-    const int sent = ::sendmmsg(socket_.get(), b.out_headers.data() + done, static_cast<unsigned>(b.out_count - done), MSG_DONTWAIT | MSG_NOSIGNAL);
+    const int sent = ::sendmmsg(socket_.get(), b.out_headers.data() + done, static_cast<unsigned>(b.out_count - done),
+                                MSG_DONTWAIT | MSG_NOSIGNAL);
     // The first of the rest cannot be sent: it is lost, the others are not.
     done += sent > 0 ? static_cast<std::size_t>(sent) : 1;
   }

@@ -10,7 +10,9 @@ namespace postern {
 namespace {
 
 /// A bridge or a physical interface carries more than one sandbox, or the node itself.
-bool is_sandbox_kind(const std::string& kind) { return kind == "veth" || kind == "tun" || kind == "macvtap" || kind == "ipvtap"; }
+bool is_sandbox_kind(const std::string& kind) {
+  return kind == "veth" || kind == "tun" || kind == "macvtap" || kind == "ipvtap";
+}
 
 Result<> read_from_peer(const AttachWish& wish, const LinkInfo& link, Sandbox& sandbox) {
   const auto why = [&](Error error) {
@@ -32,7 +34,8 @@ Result<> read_from_peer(const AttachWish& wish, const LinkInfo& link, Sandbox& s
       sandbox.addresses.push_back(address.address);
     }
     if (sandbox.addresses.empty()) {
-      return Error(Errc::kInvalid, "the other end of " + link.name + " has no address: give it one first, or pass --address");
+      return Error(Errc::kInvalid,
+                   "the other end of " + link.name + " has no address: give it one first, or pass --address");
     }
   }
   return {};
@@ -82,12 +85,14 @@ Result<Sandbox> discover_sandbox(const AttachWish& wish, const SearchList& node_
   auto link = find_link(wish.interface);
   if (!link) {
     if (link.error().code() == Errc::kNotFound) {
-      return Error(Errc::kNotFound, "there is no interface \"" + printable(wish.interface) + "\" on this node: `ip -br link` lists them");
+      return Error(Errc::kNotFound, "there is no interface \"" + printable(wish.interface) +
+                                        "\" on this node: `ip -br link` lists them");
     }
     return std::move(link).error();
   }
   if (!is_sandbox_kind(link->kind)) {
-    return Error(Errc::kUnsupported, link->name + " is not a sandbox's interface but a " + (link->kind.empty() ? "network card" : link->kind) +
+    return Error(Errc::kUnsupported, link->name + " is not a sandbox's interface but a " +
+                                         (link->kind.empty() ? "network card" : link->kind) +
                                          ": name the host end of the sandbox's veth, or its tap");
   }
   Sandbox sandbox;
@@ -104,8 +109,9 @@ Result<Sandbox> discover_sandbox(const AttachWish& wish, const SearchList& node_
     POSTERN_RETURN_IF_ERROR(read_from_peer(wish, *link, sandbox));
   }
   if (sandbox.addresses.size() > EGRESS_SANDBOX_ADDRS) {
-    return Error(Errc::kFull, "a sandbox may have " + std::to_string(EGRESS_SANDBOX_ADDRS) + " addresses at most; " + link->name +
-                                  " has " + std::to_string(sandbox.addresses.size()) + ": name those it uses with --address");
+    return Error(Errc::kFull, "a sandbox may have " + std::to_string(EGRESS_SANDBOX_ADDRS) + " addresses at most; " +
+                                  link->name + " has " + std::to_string(sandbox.addresses.size()) +
+                                  ": name those it uses with --address");
   }
   POSTERN_RETURN_IF_ERROR(read_link_prefixes(sandbox));
   return sandbox;
