@@ -33,11 +33,15 @@ struct Parsed {
 Parsed parse(const TestMessage& message, const Question& question, bool case_matters = true) {
   Parsed parsed;
   const std::string bytes = message.bytes();
-  parsed.verdict = parse_answer(bytes_of(bytes), {0x1234, question.wire(), case_matters, &question}, kNow, parsed.answer);
+  parsed.verdict =
+      parse_answer(bytes_of(bytes), {0x1234, question.wire(), case_matters, &question}, kNow, parsed.answer);
   return parsed;
 }
 
-Parsed parse_for(std::string_view name, std::vector<TestRecord> answers, std::uint16_t type = kTypeA, bool dnssec_ok = false) {
+Parsed parse_for(std::string_view name,
+                 std::vector<TestRecord> answers,
+                 std::uint16_t type = kTypeA,
+                 bool dnssec_ok = false) {
   return parse(answer_for(name, type, std::move(answers)), {wire_name(name), type, dnssec_ok, false});
 }
 
@@ -63,26 +67,52 @@ TEST_CASE("answer: what makes it an answer to the question", "[dnsproxy]") {
       {"another id", [](TestMessage& m) { m.id = 1; }, AnswerVerdict::kMismatch},
       {"no response", [](TestMessage& m) { m.flags &= 0x7fff; }, AnswerVerdict::kMismatch},
       {"another opcode", [](TestMessage& m) { m.flags |= 4 << 11; }, AnswerVerdict::kMismatch},
-      {"another name", [](TestMessage& m) { m.questions[0].name = wire_name("evil.example.com"); }, AnswerVerdict::kMismatch},
-      {"another case", [](TestMessage& m) { m.questions[0].name = wire_name("aPi.example.com"); }, AnswerVerdict::kMismatch},
+      {"another name", [](TestMessage& m) { m.questions[0].name = wire_name("evil.example.com"); },
+       AnswerVerdict::kMismatch},
+      {"another case", [](TestMessage& m) { m.questions[0].name = wire_name("aPi.example.com"); },
+       AnswerVerdict::kMismatch},
       {"another type", [](TestMessage& m) { m.questions[0].type = 28; }, AnswerVerdict::kMismatch},
       {"another class", [](TestMessage& m) { m.questions[0].qclass = 3; }, AnswerVerdict::kMismatch},
       {"no question", [](TestMessage& m) { m.questions.clear(); }, AnswerVerdict::kMismatch},
       {"two questions", [](TestMessage& m) { m.questions.push_back(m.questions[0]); }, AnswerVerdict::kMismatch},
       {"TC", [](TestMessage& m) { m.flags |= 0x0200; }, AnswerVerdict::kTruncated},
-      {"TC, but of another id", [](TestMessage& m) { m.flags |= 0x0200; m.id = 1; }, AnswerVerdict::kMismatch},
+      {"TC, but of another id",
+       [](TestMessage& m) {
+         m.flags |= 0x0200;
+         m.id = 1;
+       },
+       AnswerVerdict::kMismatch},
       {"SERVFAIL", [](TestMessage& m) { m.flags |= 2; }, AnswerVerdict::kFailed},
       {"REFUSED", [](TestMessage& m) { m.flags |= 5; }, AnswerVerdict::kFailed},
       {"FORMERR without OPT", [](TestMessage& m) { m.flags |= 1; }, AnswerVerdict::kNoEdns},
       {"NOTIMP without OPT", [](TestMessage& m) { m.flags |= 4; }, AnswerVerdict::kNoEdns},
-      {"FORMERR with OPT", [](TestMessage& m) { m.flags |= 1; m.additionals = {opt_record()}; }, AnswerVerdict::kFailed},
-      {"NXDOMAIN", [](TestMessage& m) { m.flags |= 3; m.answers.clear(); }, AnswerVerdict::kUsable},
-      {"BADVERS, which needs OPT's bits", [](TestMessage& m) { m.additionals = {opt_record({.extended_rcode = 1})}; }, AnswerVerdict::kFailed},
-      {"two OPT", [](TestMessage& m) { m.additionals = {opt_record(), opt_record()}; }, AnswerVerdict::kFailed},
+      {"FORMERR with OPT",
+       [](TestMessage& m) {
+         m.flags |= 1;
+         m.additionals = {opt_record()};
+       },
+       AnswerVerdict::kFailed},
+      {"NXDOMAIN",
+       [](TestMessage& m) {
+         m.flags |= 3;
+         m.answers.clear();
+       },
+       AnswerVerdict::kUsable},
+      {"BADVERS, which needs OPT's bits", [](TestMessage& m) { m.additionals = {opt_record({.extended_rcode = 1})}; },
+       AnswerVerdict::kFailed},
+      {"two OPT",
+       [](TestMessage& m) {
+         m.additionals = {opt_record(), opt_record()};
+       },
+       AnswerVerdict::kFailed},
       {"OPT", [](TestMessage& m) { m.additionals = {opt_record({.payload = 4096})}; }, AnswerVerdict::kUsable},
       {"an A record of 5 bytes", [](TestMessage& m) { m.answers[0].data += 'x'; }, AnswerVerdict::kFailed},
       {"an A record of 3 bytes", [](TestMessage& m) { m.answers[0].data.pop_back(); }, AnswerVerdict::kFailed},
-      {"a record behind the message", [](TestMessage& m) { m.answers.push_back({"\xc0\x0c\0", 1, 60, "", 1}); }, AnswerVerdict::kFailed},
+      {"a record behind the message",
+       [](TestMessage& m) {
+         m.answers.push_back({"\xc0\x0c\0", 1, 60, "", 1});
+       },
+       AnswerVerdict::kFailed},
   }));
   INFO(row.what);
   TestMessage message = answer_for("Api.example.com", kTypeA, {a_record("api.example.com", "192.0.2.1")});
@@ -90,7 +120,8 @@ TEST_CASE("answer: what makes it an answer to the question", "[dnsproxy]") {
   const Question question{wire_name("api.example.com"), kTypeA, false, false};
   Answer answer;
   const std::string sent = wire_name("Api.example.com");
-  CHECK(parse_answer(bytes_of(message.bytes()), {0x1234, bytes_of(sent), true, &question}, kNow, answer) == row.expected);
+  CHECK(parse_answer(bytes_of(message.bytes()), {0x1234, bytes_of(sent), true, &question}, kNow, answer) ==
+        row.expected);
 }
 
 TEST_CASE("answer: over TCP the case of the question proves nothing", "[dnsproxy]") {
@@ -100,8 +131,9 @@ TEST_CASE("answer: over TCP the case of the question proves nothing", "[dnsproxy
 }
 
 TEST_CASE("answer: cut anywhere it is refused", "[dnsproxy]") {
-  TestMessage message = answer_for("api.example.com", kTypeA,
-                                   {cname_record("api.example.com", "x.example.net"), a_record("x.example.net", "192.0.2.1")});
+  TestMessage message =
+      answer_for("api.example.com", kTypeA,
+                 {cname_record("api.example.com", "x.example.net"), a_record("x.example.net", "192.0.2.1")});
   message.authorities = {soa_record("example.net")};
   message.additionals = {opt_record()};
   const std::string whole = message.bytes();
@@ -129,9 +161,11 @@ TEST_CASE("answer: the chain is followed from the question, in any order of reco
 
 TEST_CASE("answer: nothing that the chain does not reach is learnt", "[dnsproxy]") {
   const Parsed parsed = parse_for(
-      "www.example.com", {a_record("other.example.com", "203.0.113.1"), cname_record("www.example.com", "cdn.example.net"),
+      "www.example.com", {a_record("other.example.com", "203.0.113.1"),
+                          cname_record("www.example.com", "cdn.example.net"),
                           a_record("www.example.com", "203.0.113.2"),  // beside its own CNAME
-                          cname_record("other.example.net", "cdn.example.net"), a_record("cdn.example.net", "192.0.2.1"),
+                          cname_record("other.example.net", "cdn.example.net"),
+                          a_record("cdn.example.net", "192.0.2.1"),
                           {wire_name("cdn.example.net"), kTypeA, 60, address_data("203.0.113.3"), 3},  // class CH
                           aaaa_record("cdn.example.net", "2001:db8::1")});                             // not asked for
   REQUIRE(parsed.verdict == AnswerVerdict::kUsable);
@@ -164,13 +198,14 @@ TEST_CASE("answer: eight hops are followed, nine and loops are not", "[dnsproxy]
   CHECK(parse_for("h0.example", chain_of(8)).addresses().size() == 1);
   CHECK(parse_for("h0.example", chain_of(9)).verdict == AnswerVerdict::kFailed);
   CHECK(parse_for("a.example", {cname_record("a.example", "a.example")}).verdict == AnswerVerdict::kFailed);
-  CHECK(parse_for("a.example", {cname_record("a.example", "b.example"), cname_record("b.example", "a.example")}).verdict ==
-        AnswerVerdict::kFailed);
+  CHECK(parse_for("a.example", {cname_record("a.example", "b.example"), cname_record("b.example", "a.example")})
+            .verdict == AnswerVerdict::kFailed);
 }
 
 TEST_CASE("answer: a question for the CNAME itself is not followed", "[dnsproxy]") {
-  const Parsed parsed = parse_for("www.example.com", {cname_record("www.example.com", "cdn.example.net"),
-                                                      a_record("cdn.example.net", "192.0.2.1")}, kTypeCname);
+  const Parsed parsed = parse_for(
+      "www.example.com", {cname_record("www.example.com", "cdn.example.net"), a_record("cdn.example.net", "192.0.2.1")},
+      kTypeCname);
   REQUIRE(parsed.verdict == AnswerVerdict::kUsable);
   CHECK(parsed.answer.records.size() == 1);
   CHECK(parsed.answer.ttl_s == 60);
@@ -178,7 +213,13 @@ TEST_CASE("answer: a question for the CNAME itself is not followed", "[dnsproxy]
 
 TEST_CASE("answer: TTLs", "[dnsproxy]") {
   const auto [ttl, kept] = GENERATE(table<std::uint32_t, std::uint32_t>({
-      {0, 0}, {1, 1}, {86400, 86400}, {604800, 86400}, {0x7fffffff, 86400}, {0x80000000, 0}, {0xffffffff, 0},
+      {0, 0},
+      {1, 1},
+      {86400, 86400},
+      {604800, 86400},
+      {0x7fffffff, 86400},
+      {0x80000000, 0},
+      {0xffffffff, 0},
   }));
   CHECK(parse_for("a.example", {a_record("a.example", "192.0.2.1", ttl)}).answer.ttl_s == kept);
 }
@@ -194,7 +235,8 @@ TEST_CASE("answer: how long a negative one lasts", "[dnsproxy]") {
   CHECK(ttl_of({soa_record(".", 300, 900)}) == 300);
   CHECK(ttl_of({}) == 0);
   CHECK(ttl_of({soa_record("b.evil.example", 300, 300)}) == 0);  // not a zone of this name
-  CHECK(ttl_of({soa_record("example", 300, 60)}, {cname_record("a.b.example", "x.other", 300)}) == 0);  // nor of the chain's end
+  CHECK(ttl_of({soa_record("example", 300, 60)}, {cname_record("a.b.example", "x.other", 300)}) ==
+        0);  // nor of the chain's end
   CHECK(ttl_of({soa_record("other", 300, 60)}, {cname_record("a.b.example", "x.other", 20)}) == 20);
 }
 
@@ -226,9 +268,9 @@ TEST_CASE("answer: compressed names in it are written out", "[dnsproxy]") {
 }
 
 TEST_CASE("answer: signatures only for who asked, behind everything else", "[dnsproxy]") {
-  const std::vector<TestRecord> records = {rrsig_record("a.example", kTypeCname), cname_record("a.example", "b.example"),
-                                           rrsig_record("b.example", kTypeA), rrsig_record("b.example", kTypeAaaa),
-                                           a_record("b.example", "192.0.2.1")};
+  const std::vector<TestRecord> records = {rrsig_record("a.example", kTypeCname),
+                                           cname_record("a.example", "b.example"), rrsig_record("b.example", kTypeA),
+                                           rrsig_record("b.example", kTypeAaaa), a_record("b.example", "192.0.2.1")};
   const auto types = [](const Parsed& parsed) {
     std::vector<int> all;
     for (const AnswerRecord& record : parsed.answer.records) {
@@ -242,9 +284,11 @@ TEST_CASE("answer: signatures only for who asked, behind everything else", "[dns
 
 TEST_CASE("answer: proofs of a negative answer only for who asked", "[dnsproxy]") {
   TestMessage message = answer_for("a.example", kTypeA, {});
-  message.authorities = {soa_record("example"), rrsig_record("example", kTypeSoa),
+  message.authorities = {soa_record("example"),
+                         rrsig_record("example", kTypeSoa),
                          {wire_name("a.example"), kTypeNsec, 60, wire_name("b.example") + std::string("\0\1\x40", 3)},
-                         rrsig_record("a.example", kTypeNsec), rrsig_record("example", 2)};
+                         rrsig_record("a.example", kTypeNsec),
+                         rrsig_record("example", 2)};
   CHECK(parse(message, {wire_name("a.example"), kTypeA, true, false}).answer.authority.size() == 4);
   CHECK(parse(message, {wire_name("a.example"), kTypeA, false, false}).answer.authority.size() == 1);
 }
@@ -261,7 +305,8 @@ TEST_CASE("answer: a count in the header allocates nothing", "[dnsproxy]") {
   bytes.replace(6, 2, "\xff\xff");
   const Question question{wire_name("a.example"), kTypeA, false, false};
   Answer answer;
-  CHECK(parse_answer(bytes_of(bytes), {0x1234, question.wire(), true, &question}, kNow, answer) == AnswerVerdict::kFailed);
+  CHECK(parse_answer(bytes_of(bytes), {0x1234, question.wire(), true, &question}, kNow, answer) ==
+        AnswerVerdict::kFailed);
 }
 
 TEST_CASE("answer: the query that we send", "[dnsproxy]") {

@@ -27,7 +27,8 @@ TEST_CASE("query: what is taken, and what is refused how", "[dnsproxy]") {
       {"class CH", [](TestMessage& m) { m.questions[0].qclass = 3; }, QueryVerdict::kAnswer},
       {"the root", [](TestMessage& m) { m.questions[0].name = wire_name("."); }, QueryVerdict::kAnswer},
       {"EDNS", [](TestMessage& m) { m.additionals = {opt_record()}; }, QueryVerdict::kAnswer},
-      {"EDNS with options", [](TestMessage& m) { m.additionals = {opt_record({.data = client_subnet()})}; }, QueryVerdict::kAnswer},
+      {"EDNS with options", [](TestMessage& m) { m.additionals = {opt_record({.data = client_subnet()})}; },
+       QueryVerdict::kAnswer},
       {"a response", [](TestMessage& m) { m.flags |= 0x8000; }, QueryVerdict::kDrop},
       {"opcode STATUS", [](TestMessage& m) { m.flags |= 2 << 11; }, QueryVerdict::kNotImp},
       {"opcode UPDATE", [](TestMessage& m) { m.flags |= 5 << 11; }, QueryVerdict::kNotImp},
@@ -35,17 +36,39 @@ TEST_CASE("query: what is taken, and what is refused how", "[dnsproxy]") {
       {"two questions", [](TestMessage& m) { m.questions.push_back(m.questions[0]); }, QueryVerdict::kFormErr},
       {"an answer", [](TestMessage& m) { m.answers = {a_record("x.example", "192.0.2.1")}; }, QueryVerdict::kFormErr},
       {"an authority", [](TestMessage& m) { m.authorities = {soa_record("example")}; }, QueryVerdict::kFormErr},
-      {"two OPT", [](TestMessage& m) { m.additionals = {opt_record(), opt_record()}; }, QueryVerdict::kFormErr},
-      {"an additional that is no OPT", [](TestMessage& m) { m.additionals = {a_record("x.example", "192.0.2.1")}; }, QueryVerdict::kFormErr},
-      {"OPT not of the root", [](TestMessage& m) { m.additionals = {opt_record()}; m.additionals[0].owner = wire_name("x"); }, QueryVerdict::kFormErr},
-      {"OPT by a pointer", [](TestMessage& m) { m.additionals = {opt_record()}; m.additionals[0].owner = "\xc0\x0c"; }, QueryVerdict::kFormErr},
-      {"an option longer than OPT", [](TestMessage& m) { m.additionals = {opt_record({.data = u16(8) + u16(9) + "x"})}; }, QueryVerdict::kFormErr},
+      {"two OPT",
+       [](TestMessage& m) {
+         m.additionals = {opt_record(), opt_record()};
+       },
+       QueryVerdict::kFormErr},
+      {"an additional that is no OPT", [](TestMessage& m) { m.additionals = {a_record("x.example", "192.0.2.1")}; },
+       QueryVerdict::kFormErr},
+      {"OPT not of the root",
+       [](TestMessage& m) {
+         m.additionals = {opt_record()};
+         m.additionals[0].owner = wire_name("x");
+       },
+       QueryVerdict::kFormErr},
+      {"OPT by a pointer",
+       [](TestMessage& m) {
+         m.additionals = {opt_record()};
+         m.additionals[0].owner = "\xc0\x0c";
+       },
+       QueryVerdict::kFormErr},
+      {"an option longer than OPT",
+       [](TestMessage& m) { m.additionals = {opt_record({.data = u16(8) + u16(9) + "x"})}; }, QueryVerdict::kFormErr},
       {"half an option", [](TestMessage& m) { m.additionals = {opt_record({.data = "\1"})}; }, QueryVerdict::kFormErr},
       {"EDNS version 1", [](TestMessage& m) { m.additionals = {opt_record({.version = 1})}; }, QueryVerdict::kBadVers},
       {"a byte behind the end", [](TestMessage& m) { m.trailing = "x"; }, QueryVerdict::kFormErr},
-      {"a byte behind OPT", [](TestMessage& m) { m.additionals = {opt_record()}; m.trailing = "x"; }, QueryVerdict::kFormErr},
+      {"a byte behind OPT",
+       [](TestMessage& m) {
+         m.additionals = {opt_record()};
+         m.trailing = "x";
+       },
+       QueryVerdict::kFormErr},
       {"a compressed question", [](TestMessage& m) { m.questions[0].name = "\xc0\x0c"; }, QueryVerdict::kFormErr},
-      {"a label of 64 bytes", [](TestMessage& m) { m.questions[0].name = "\x40" + std::string(64, 'x') + '\0'; }, QueryVerdict::kFormErr},
+      {"a label of 64 bytes", [](TestMessage& m) { m.questions[0].name = "\x40" + std::string(64, 'x') + '\0'; },
+       QueryVerdict::kFormErr},
   }));
   INFO(row.what);
   TestMessage message = query_for("Api.example.com");
@@ -83,10 +106,17 @@ TEST_CASE("query: what is kept of it", "[dnsproxy]") {
 
 TEST_CASE("query: the payload a client can take", "[dnsproxy]") {
   const auto [advertised, kept] = GENERATE(table<std::uint16_t, int>({
-      {0, 512}, {511, 512}, {512, 512}, {800, 800}, {1232, 1232}, {4096, 1232}, {65535, 1232},
+      {0, 512},
+      {511, 512},
+      {512, 512},
+      {800, 800},
+      {1232, 1232},
+      {4096, 1232},
+      {65535, 1232},
   }));
   Query query;
-  REQUIRE(parse_query(bytes_of(edns_query_for("a.example", 1, {.payload = advertised}).bytes()), query) == QueryVerdict::kAnswer);
+  REQUIRE(parse_query(bytes_of(edns_query_for("a.example", 1, {.payload = advertised}).bytes()), query) ==
+          QueryVerdict::kAnswer);
   CHECK(query.udp_payload == kept);
   Query plain;
   REQUIRE(parse_query(bytes_of(query_for("a.example").bytes()), plain) == QueryVerdict::kAnswer);

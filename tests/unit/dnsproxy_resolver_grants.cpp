@@ -25,8 +25,10 @@ std::uint64_t deadline_s(const ResolverLab& lab, std::string_view address, std::
 TEST_CASE("resolver: every grant is written before the answer leaves", "[dnsproxy]") {
   ResolverLab lab;
   lab.sandbox(7, kPolicy);
-  lab.exchange(7, query_for("one.example.com"), {a_record("one.example.com", "192.0.2.1"), a_record("one.example.com", "192.0.2.2")});
-  CHECK(lab.log == std::vector<std::string>{"ask one.example.com", "grant 7 192.0.2.1", "grant 7 192.0.2.2", "reply 7"});
+  lab.exchange(7, query_for("one.example.com"),
+               {a_record("one.example.com", "192.0.2.1"), a_record("one.example.com", "192.0.2.2")});
+  CHECK(lab.log ==
+        std::vector<std::string>{"ask one.example.com", "grant 7 192.0.2.1", "grant 7 192.0.2.2", "reply 7"});
   CHECK(last_reply(lab).answers.size() == 2);
 }
 
@@ -66,7 +68,8 @@ TEST_CASE("resolver: a grant that cannot be written fails the lookup", "[dnsprox
   ResolverLab lab;
   lab.sandbox(7, kPolicy);
   lab.store.writes_until_full = 1;
-  lab.exchange(7, edns_query_for("one.example.com"), {a_record("one.example.com", "192.0.2.1"), a_record("one.example.com", "192.0.2.2")});
+  lab.exchange(7, edns_query_for("one.example.com"),
+               {a_record("one.example.com", "192.0.2.1"), a_record("one.example.com", "192.0.2.2")});
   const Reply reply = last_reply(lab);
   CHECK(reply.rcode == 2);
   CHECK(reply.answers.empty());
@@ -76,8 +79,8 @@ TEST_CASE("resolver: a grant that cannot be written fails the lookup", "[dnsprox
 
 TEST_CASE("resolver: how long a grant lasts", "[dnsproxy]") {
   const auto [ttl, grace, expected] = GENERATE(table<std::uint32_t, std::uint32_t, std::uint64_t>({
-      {300, 120, 420},     // TTL and grace
-      {0, 120, 150},       // at least grant_s_min, 30 s
+      {300, 120, 420},  // TTL and grace
+      {0, 120, 150},    // at least grant_s_min, 30 s
       {29, 120, 150},
       {31, 0, 31},
       {86400, 120, 3720},  // what the client was told, which is at most an hour
@@ -168,8 +171,9 @@ TEST_CASE("resolver: addresses that no answer may open are stripped", "[dnsproxy
 TEST_CASE("resolver: private and never-listed addresses that the policy expects", "[dnsproxy]") {
   ResolverLab lab;
   lab.sandbox(7, {.rules = kPolicy.rules, .private_allowed = {"10.20.0.0/16", "169.254.170.23/32", "0.0.0.0/0"}});
-  lab.exchange(7, query_for("one.example.com"), {a_record("one.example.com", "10.20.1.1"), a_record("one.example.com", "169.254.170.23"),
-                                                 a_record("one.example.com", "169.254.169.254"), a_record("one.example.com", "127.0.0.1")});
+  lab.exchange(7, query_for("one.example.com"),
+               {a_record("one.example.com", "10.20.1.1"), a_record("one.example.com", "169.254.170.23"),
+                a_record("one.example.com", "169.254.169.254"), a_record("one.example.com", "127.0.0.1")});
   CHECK(last_reply(lab).answers.size() == 2);
   CHECK(lab.granted(7, "10.20.1.1"));
   CHECK(lab.granted(7, "169.254.170.23"));
@@ -252,8 +256,10 @@ TEST_CASE("resolver: an answer that was changed has neither AD nor signatures", 
   lab.sandbox(7, kPolicy);
   const auto query = edns_query_for("one.example.com", kTypeA, {.dnssec_ok = true});
   lab.query(7, query);
-  TestMessage message = postern::testing::answer_for(
-      ".", kTypeA, {a_record("one.example.com", "192.0.2.1"), a_record("one.example.com", "10.0.0.1"), rrsig_record("one.example.com", kTypeA)});
+  TestMessage message =
+      postern::testing::answer_for(".", kTypeA,
+                                   {a_record("one.example.com", "192.0.2.1"), a_record("one.example.com", "10.0.0.1"),
+                                    rrsig_record("one.example.com", kTypeA)});
   message.flags |= 0x20;
   lab.upstream_answers(message);
   CHECK_FALSE(last_reply(lab).authentic);

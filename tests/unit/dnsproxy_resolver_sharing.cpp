@@ -194,11 +194,19 @@ TEST_CASE("resolver: a sandbox that goes frees its room, one that comes back sta
 
 /// A sandbox whose kernel enforces `now` while `next` is staged.
 void stage(ResolverLab& lab, const LabPolicy& now, const LabPolicy& next) {
-  lab.resolver.set_sandbox({.id = 1, .policy = make_policy(now), .generation = 1, .staged = make_policy(next), .staged_generation = 2, .search = {}}, lab.now);
+  lab.resolver.set_sandbox({.id = 1,
+                            .policy = make_policy(now),
+                            .generation = 1,
+                            .staged = make_policy(next),
+                            .staged_generation = 2,
+                            .search = {}},
+                           lab.now);
 }
 
 void swap_to(ResolverLab& lab, const LabPolicy& policy) {
-  lab.resolver.set_sandbox({.id = 1, .policy = make_policy(policy), .generation = 2, .staged = {}, .staged_generation = 0, .search = {}}, lab.now);
+  lab.resolver.set_sandbox(
+      {.id = 1, .policy = make_policy(policy), .generation = 2, .staged = {}, .staged_generation = 0, .search = {}},
+      lab.now);
 }
 
 const LabPolicy kOld{.id = 1, .rules = {{"kept.example.com"}, {"removed.example.com"}}};
@@ -233,7 +241,9 @@ TEST_CASE("resolver: what it keeps is answered at once, what it removes is denie
 
 TEST_CASE("resolver: a question asked under the old policy is answered by the new one", "[dnsproxy]") {
   ResolverLab lab;
-  lab.resolver.set_sandbox({.id = 1, .policy = make_policy(kOld), .generation = 1, .staged = {}, .staged_generation = 0, .search = {}}, lab.now);
+  lab.resolver.set_sandbox(
+      {.id = 1, .policy = make_policy(kOld), .generation = 1, .staged = {}, .staged_generation = 0, .search = {}},
+      lab.now);
   lab.query(1, query_for("removed.example.com"));
   stage(lab, kOld, kNew);
   lab.upstream_answers(one_address("removed.example.com"));
@@ -304,7 +314,9 @@ TEST_CASE("resolver: one sandbox cannot fill the place where answers are held", 
 
 TEST_CASE("resolver: a first policy that is only staged holds everything it opens", "[dnsproxy]") {
   ResolverLab lab;
-  lab.resolver.set_sandbox({.id = 1, .policy = {}, .generation = 0, .staged = make_policy(kNew), .staged_generation = 2, .search = {}}, lab.now);
+  lab.resolver.set_sandbox(
+      {.id = 1, .policy = {}, .generation = 0, .staged = make_policy(kNew), .staged_generation = 2, .search = {}},
+      lab.now);
   lab.exchange(1, query_for("kept.example.com"), {a_record("kept.example.com", "192.0.2.1")});
   CHECK(lab.replies.empty());
   lab.query(1, query_for("evil.example.net"));
