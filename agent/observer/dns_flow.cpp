@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The half of event_flow.h about DNS messages.
+#include <stdbool.h>  // without it ldns.h defines bool, true and false as macros
+
 #include <ldns/ldns.h>
 #include <netinet/in.h>
 

@@ -22,6 +22,9 @@ struct FlowContext {
   std::int64_t boot_to_unix_ns = 0;
 };
 
+/// An event's time in nanoseconds since 1970, whatever a worker that was taken over wrote; not before 1970.
+std::int64_t unix_time_ns(std::uint64_t boot_ns, std::int64_t boot_to_unix_ns);
+
 /// @param name the name that the event's name id stands for, printable; empty when there is none.
 flow::Flow packet_flow(const egress_event& event, std::string_view name, const FlowContext& context);
 

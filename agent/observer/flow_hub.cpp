@@ -40,7 +40,7 @@ std::string FlowHub::node_name() const {
 
 void FlowHub::on_packet(const egress_event& event, std::int64_t boot_to_unix_ns) {
   if (event.lost > 0) {
-    lose(flow::PERF_EVENT_RING_BUFFER, event.lost, static_cast<std::int64_t>(event.time_boot_ns) + boot_to_unix_ns);
+    lose(flow::PERF_EVENT_RING_BUFFER, event.lost, unix_time_ns(event.time_boot_ns, boot_to_unix_ns));
   }
   const bool steered = event.reason == EGRESS_REASON_DNS_STEERED || event.reason == EGRESS_REASON_DNS_ANSWER;
   if (steered && dns_connected_) {
@@ -52,7 +52,7 @@ void FlowHub::on_packet(const egress_event& event, std::int64_t boot_to_unix_ns)
 
 void FlowHub::on_dns(const egress_dns_event& event, std::int64_t boot_to_unix_ns) {
   if (event.lost > 0) {
-    lose(flow::OBSERVER_EVENTS_QUEUE, event.lost, static_cast<std::int64_t>(event.time_boot_ns) + boot_to_unix_ns);
+    lose(flow::OBSERVER_EVENTS_QUEUE, event.lost, unix_time_ns(event.time_boot_ns, boot_to_unix_ns));
   }
   for (flow::Flow& flow : dns_flows(event, {directory_, boot_to_unix_ns})) {
     add(std::move(flow));

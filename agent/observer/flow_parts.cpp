@@ -46,11 +46,15 @@ Address address_of(const egress_addr& raw) {
 
 std::uint16_t host_order(__be16 port) { return be16toh(port); }
 
+std::int64_t unix_time_ns(std::uint64_t boot_ns, std::int64_t boot_to_unix_ns) {
+  constexpr std::uint64_t kBootNsMax = std::uint64_t{1} << 62;  // 146 years
+  return std::max<std::int64_t>(static_cast<std::int64_t>(std::min(boot_ns, kBootNsMax)) + boot_to_unix_ns, 0);
+}
+
 void set_time(flow::Flow& flow, std::uint64_t boot_ns, const FlowContext& context) {
-  const std::int64_t unix_ns = static_cast<std::int64_t>(boot_ns) + context.boot_to_unix_ns;
-  const auto ns_per_s = static_cast<std::int64_t>(kNsPerS);
-  flow.mutable_time()->set_seconds(std::max<std::int64_t>(unix_ns, 0) / ns_per_s);
-  flow.mutable_time()->set_nanos(static_cast<std::int32_t>(std::max<std::int64_t>(unix_ns, 0) % ns_per_s));
+  const std::int64_t unix_ns = unix_time_ns(boot_ns, context.boot_to_unix_ns);
+  flow.mutable_time()->set_seconds(unix_ns / static_cast<std::int64_t>(kNsPerS));
+  flow.mutable_time()->set_nanos(static_cast<std::int32_t>(unix_ns % static_cast<std::int64_t>(kNsPerS)));
 }
 
 void set_sandbox_end(flow::Endpoint& end, std::uint32_t sandbox, const FlowContext& context) {

@@ -234,6 +234,12 @@ TEST_CASE("hostile names are printable, and no name is not a name", "[observer]"
   CHECK(dns_flows(event, kContext)[0].destination_names().empty());
 }
 
+TEST_CASE("a time that no clock has does not overflow", "[observer]") {  // found by fuzzing
+  CHECK(unix_time_ns(~std::uint64_t{0}, kBootToUnixNs) > kBootToUnixNs);
+  CHECK(unix_time_ns(5, -6) == 0);
+  CHECK(unix_time_ns(5, 6) == 11);
+}
+
 TEST_CASE("a record from a worker that was taken over cannot do harm", "[observer]") {
   egress_dns_event event;
   for (int byte = 0; byte < 256; ++byte) {
