@@ -2,6 +2,7 @@
 #include "dnsproxy/grant_book.h"
 
 #include <algorithm>
+#include <cstring>
 #include <span>
 
 namespace postern {
@@ -162,6 +163,7 @@ Result<> GrantBook::allow(std::uint32_t sandbox, const Address& address, const G
     ++stats_.refused;
     return std::move(grant).error();
   }
+  const egress_grant before = **grant;
   auto slot = slot_for(**grant, claim, now);
   if (!slot) {
     ++stats_.refused;
@@ -171,12 +173,12 @@ Result<> GrantBook::allow(std::uint32_t sandbox, const Address& address, const G
     return std::move(slot).error();
   }
   egress_grant_slot& own = **slot;
-  if (own.deadline_boot_ns >= claim.deadline.ns && own.generation == claim.generation && own.port_set == claim.port_set) {
-    return {};  // the kernel has it already
-  }
   own.deadline_boot_ns = std::max<std::uint64_t>(own.deadline_boot_ns, claim.deadline.ns);
   own.generation = claim.generation;
   own.port_set = claim.port_set;
+  if (std::memcmp(&before, *grant, sizeof(before)) == 0) {
+    return {};  // the kernel has it already
+  }
   auto written = store_.write_grant(sandbox, address, **grant);
   if (!written) {
     ++stats_.refused;

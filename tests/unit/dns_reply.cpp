@@ -12,7 +12,7 @@ namespace {
 
 std::string text_of_record(const ldns_rr* rr) {
   const std::unique_ptr<char, decltype(&free)> printed(ldns_rr2str(rr), &free);
-  std::string text = printed.get();
+  std::string text = printed ? printed.get() : "?";
   while (!text.empty() && text.back() == '\n') {
     text.pop_back();
   }
