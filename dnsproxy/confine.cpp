@@ -86,6 +86,7 @@ void add_common(Filter& filter) {
   filter.refuse(SCMP_SYS(openat), EACCES);
   filter.refuse(SCMP_SYS(newfstatat), EACCES);
   filter.refuse(SCMP_SYS(readlink), EACCES);
+  filter.refuse(SCMP_SYS(ioctl), ENOTTY);
 }
 
 void add_inet_sockets(Filter& filter) {

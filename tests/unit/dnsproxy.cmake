@@ -6,10 +6,12 @@ list(APPEND UNIT_TEST_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/dnsproxy_answer.cpp
   ${CMAKE_CURRENT_LIST_DIR}/dnsproxy_answer_cache.cpp
   ${CMAKE_CURRENT_LIST_DIR}/dnsproxy_arpa.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/dnsproxy_confine.cpp
   ${CMAKE_CURRENT_LIST_DIR}/dnsproxy_feed_reader.cpp
   ${CMAKE_CURRENT_LIST_DIR}/dnsproxy_grant_book.cpp
   ${CMAKE_CURRENT_LIST_DIR}/dnsproxy_keyed_hash.cpp
   ${CMAKE_CURRENT_LIST_DIR}/dnsproxy_ldns.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/dnsproxy_listeners.cpp
   ${CMAKE_CURRENT_LIST_DIR}/dnsproxy_query.cpp
   ${CMAKE_CURRENT_LIST_DIR}/dnsproxy_reasons.cpp
   ${CMAKE_CURRENT_LIST_DIR}/dnsproxy_reply.cpp
