@@ -219,9 +219,10 @@ void add_observe_command(CLI::App& app, const std::string& observer, int& exit_s
     }
   });
   command->footer(
-      "Times are UTC. The flow log keeps the last few thousand flows and is sampled under load; `postern status`\n"
-      "and the counters are exact. The stock client works too:\n"
-      "  hubble observe --server unix:///run/postern/observer.sock --verdict DROPPED");
+      "Times are UTC. The log keeps the last few thousand flows; what came too fast for it is announced as lost.\n"
+      "The stock client works too:\n"
+      "  hubble observe --server unix:///run/postern/observer.sock --verdict DROPPED\n"
+      "More: docs/observe.md");
 }
 
 }  // namespace postern

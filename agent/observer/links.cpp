@@ -48,8 +48,7 @@ Result<> AgentLink::connect() {
       loop_, std::move(*socket), [this](Message message) { on_message(std::move(message)); },
       [this] {
         spdlog::warn("posternd closed the connection; the flow log goes on with what it told");
-        channel_.reset();
-        retry_.later();
+        retry_.later();  // connect() replaces the channel
       });
   if (!channel) {
     return std::move(channel).error();
