@@ -3,12 +3,10 @@
 // How the programs hang on an interface: before others, replaced without a gap, kept by pins, taken
 // off without touching what is not ours. Each for tcx and for clsact.
 #include <sched.h>
-#include <sys/utsname.h>
 
 #include <atomic>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
-#include <cstdio>
 #include <thread>
 
 #include "tests/bpf/lab.h"
@@ -218,13 +216,7 @@ TEST_CASE("a clsact qdisc that somebody deleted is made again") {
 }
 
 TEST_CASE("tcx is chosen where the kernel has it") {
-  utsname system{};
-  REQUIRE(::uname(&system) == 0);
-  unsigned major = 0;
-  unsigned minor = 0;
-  REQUIRE(std::sscanf(system.release, "%u.%u", &major, &minor) == 2);
-  const bool has_tcx = major > 6 || (major == 6 && minor >= 6);
-  CHECK(best_attach_kind() == (has_tcx ? AttachKind::kTcx : AttachKind::kClsact));
+  CHECK(best_attach_kind() == (kernel_is_at_least(6, 6) ? AttachKind::kTcx : AttachKind::kClsact));
 }
 
 }  // namespace postern::test

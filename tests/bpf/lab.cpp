@@ -40,10 +40,14 @@ egress_sandbox ordinary_sandbox() {
 }
 
 egress_flow_key key_of(const Packet& packet) {
-  const Bytes bytes = packet.frame.bytes();
+  // Two bytes before the frame, so that its IP header is aligned, as drivers do.
+  constexpr std::size_t kAlign = 2;
+  Bytes bytes(kAlign);
+  const Bytes frame = packet.frame.bytes();
+  bytes.insert(bytes.end(), frame.begin(), frame.end());
   const int out = packet.program == Program::kFromSandbox ? 1 : 0;
   egress_packet parsed{};
-  if (egress_parse(bytes.data(), bytes.data() + bytes.size(), static_cast<std::uint32_t>(bytes.size()), 0, out,
+  if (egress_parse(bytes.data() + kAlign, bytes.data() + bytes.size(), static_cast<std::uint32_t>(frame.size()), 0, out,
                    &parsed) != EGRESS_REASON_NONE) {
     must(Error(Errc::kInvalid, "a test asks for the flow of a frame that has none"));
   }

@@ -78,6 +78,31 @@ void add_life(std::vector<Row>& rows, const Address& web) {
                   sends(Frame::out(web).udp(kHttps)), passes(reason::kKNOWN_FLOW)});
 }
 
+/// Only packets from outside renew a flow.
+void add_renewal(std::vector<Row>& rows, const Address& web) {
+  const Packet out = sends(ack(web));
+  constexpr std::uint64_t kIdle = 40 * EGRESS_S;
+  constexpr std::uint64_t kUnanswered = 30 * EGRESS_S;
+  const Given quiet = in_turn({connected(web), aged(out, [](egress_flow& flow) {
+                                 flow.last_in_mono_ns = ago(kIdle);
+                                 flow.unanswered_mono_ns = ago(kUnanswered);
+                               })});
+  rows.push_back({"the sandbox's own packet renews nothing to " + web.to_string(), quiet, out,
+                  passes(reason::kKNOWN_FLOW), [](Lab& lab, const Row& row, const Outcome&) {
+                    const auto flow = lab.flow_of(row.packet);
+                    REQUIRE(flow);
+                    CHECK(egress_since(flow->last_in_mono_ns, mono_ns()) >= kIdle);
+                    CHECK(egress_since(flow->unanswered_mono_ns, mono_ns()) >= kUnanswered);
+                  }});
+  rows.push_back({"an answer renews from " + web.to_string(), quiet, receives(Frame::in(web).tcp(kAck)),
+                  passes(reason::kKNOWN_FLOW), [](Lab& lab, const Row& row, const Outcome&) {
+                    const auto flow = lab.flow_of(row.packet);
+                    REQUIRE(flow);
+                    CHECK(egress_since(flow->last_in_mono_ns, mono_ns()) < EGRESS_S);
+                    CHECK(flow->unanswered_mono_ns == 0);
+                  }});
+}
+
 void add_ends(std::vector<Row>& rows, const Address& web) {
   const std::string to = " " + web.to_string();
   const Packet fin_out = sends(Frame::out(web).tcp(kFin | kAck));
@@ -197,6 +222,7 @@ std::vector<Row> flow_rows() {
   std::vector<Row> rows;
   for (const Address& web : {kWeb.v4, kWeb.v6}) {
     add_life(rows, web);
+    add_renewal(rows, web);
     add_ends(rows, web);
     add_timeouts(rows, web);
     add_quota(rows, web);

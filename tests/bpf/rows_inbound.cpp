@@ -122,6 +122,13 @@ void add_echo(std::vector<Row>& rows, const Family& f) {
                   receives(Frame::in(f.web).echo_reply(kIdentifier + 1)), drops(reason::kINBOUND_DENIED)});
   rows.push_back({"an answer to no ping" + of, by_rule, sends(Frame::out(f.web).echo_reply(kIdentifier)),
                   drops(reason::kICMP_DENIED), opens_nothing()});
+  // Only echo has an identifier; another type must not pass for the echo flow of identifier 0.
+  const Given of_zero = in_turn({by_rule, after(sends(Frame::out(f.web).echo_request(0)))});
+  const std::uint8_t no_echo = f.web.is_v4() ? 13 : 139;
+  rows.push_back({"another type in an echo flow of identifier 0" + of, of_zero, sends(Frame::out(f.web).icmp(no_echo)),
+                  drops(reason::kICMP_DENIED)});
+  rows.push_back({"another type in it, from" + of, of_zero, receives(Frame::in(f.web).icmp(no_echo)),
+                  drops(reason::kINBOUND_DENIED)});
   const Given pinged =
       in_turn({ruled(f.prefix, lets_in(kEchoPorts)), after(receives(Frame::in(f.web).echo_request(kIdentifier)))});
   rows.push_back({"a peer's ping that a rule lets in" + of, ruled(f.prefix, lets_in(kEchoPorts)),

@@ -88,7 +88,9 @@ void add_nd(std::vector<Row>& rows) {
   row("not from this link", Frame::nd(kSolicit, kOwn.v6, kSolicitedNode, kNode.v6).hop_limit(254), false);
   row("another code", Frame::nd(kSolicit, kOwn.v6, kSolicitedNode, kNode.v6).poke(41, 1), false);
   row("another option", Frame::nd(kSolicit, kOwn.v6, kSolicitedNode, kNode.v6, option(5)), false);
-  row("a longer option", Frame::nd(kSolicit, kOwn.v6, kSolicitedNode, kNode.v6, {1, 2, 0, 0, 0, 0, 0, 0}), false);
+  Bytes longer = option(kSourceOption);
+  longer[1] = 2;  // of 16 bytes, it says
+  row("a longer option", Frame::nd(kSolicit, kOwn.v6, kSolicitedNode, kNode.v6, longer), false);
   row("two options", Frame::nd(kSolicit, kOwn.v6, kSolicitedNode, kNode.v6, option(kSourceOption)).payload(8), false);
   row("a nonce in an answer", Frame::nd(kAdvert, kOwn.v6, kNode.v6, kOwn.v6, option(kNonceOption)), false);
 

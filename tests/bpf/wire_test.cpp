@@ -53,6 +53,30 @@ TEST_CASE("IP headers that are cut short on the wire") {
   CHECK(gate.lab().flow_count() == 0);
 }
 
+TEST_CASE("a checksum left open is written where one belongs, or the packet is dropped") {
+  Attached gate;
+  Lab& lab = gate.lab();
+  if (!kernel_is_at_least(6, 2)) {
+    SKIP("a program cannot see what the sender left open before kernel 6.2");
+  }
+  for (const Address& to : {kWeb.v4, kWeb.v6}) {
+    lab.grant(to);
+    INFO("to " << to.to_string());
+    const Frame syn = Frame::out(to).tcp(kSyn);
+    const std::uint16_t l4 = to.is_v4() ? 34 : 54;
+    const std::uint64_t bad = lab.counted(EGRESS_REASON_BAD_HEADER, EGRESS_OUT);
+    const std::uint64_t good = lab.counted(EGRESS_REASON_ALLOWED_BY_NAME, EGRESS_OUT);
+    send_with_open_checksum("lab-peer", syn, l4, 16);
+    CHECK(gate.counts(EGRESS_REASON_ALLOWED_BY_NAME, good + 1));
+    send_with_open_checksum("lab-peer", syn, l4, 2);   // over the port
+    send_with_open_checksum("lab-peer", syn, l4, 13);  // over the flags
+    send_with_open_checksum("lab-peer", syn, static_cast<std::uint16_t>(l4 + 1), 15);
+    send_with_open_checksum("lab-peer", Frame::out(to).udp(kHttps), l4, 16);  // in a datagram's body
+    CHECK(gate.counts(EGRESS_REASON_BAD_HEADER, bad + 4));
+    CHECK(lab.counted(EGRESS_REASON_ALLOWED_BY_NAME, EGRESS_OUT) == good + 1);
+  }
+}
+
 TEST_CASE("a steered query arrives at the other end of the steering link, and its answer at the sandbox") {
   Attached gate;
   Lab& lab = gate.lab();

@@ -23,6 +23,8 @@ Result<> enter_world();
 /// The programs' rates are per CPU: what runs one packet after the other stays on one.
 void stay_on_one_cpu();
 
+bool kernel_is_at_least(unsigned major, unsigned minor);
+
 /// Runs a tool of iproute2: {"ip", "link", ...}. Ends the process when it fails: the tests' own topology is wrong.
 void run_tool(std::vector<std::string> command);
 
@@ -33,5 +35,10 @@ std::uint32_t index_of(const std::string& interface);
 
 /// Puts a frame on the wire at `interface`; it comes in at the other end.
 void send(const std::string& interface, const Frame& frame);
+/// The same, leaving it to others to compute a checksum from byte `start` on and to write it `offset` bytes behind it.
+void send_with_open_checksum(const std::string& interface,
+                             const Frame& frame,
+                             std::uint16_t start,
+                             std::uint16_t offset);
 
 }  // namespace postern::test
