@@ -417,6 +417,14 @@ class Agent:
         with open("/dev/null", "rb") as null:
             send(self.connection, FEED, body, [null.fileno()])
 
+    def sync(self, workers):
+        """Returns when every worker has taken what was fed: a query may not overtake it."""
+        every_worker, feed_sync, ack = 0xFFFFFFFF, 3, 7
+        send(self.connection, FEED, struct.pack("=HHIQ", feed_sync, 1, every_worker, 1))
+        for _ in range(workers):
+            kind, _, _ = receive(self.connection)
+            check(kind == ack, f"a worker acknowledges what it was fed: {kind}")
+
     def give(self, steering):
         send(self.connection, STEERING, steering.body, [each.fileno() for each in steering.sockets])
 
@@ -449,6 +457,7 @@ def test_real(programs):
     wire = Wire(LINK, agent.steering.peer_mac)
     agent.feed_sandbox(7, 1)
     agent.feed_sandbox(8, 1)  # not its owner: what arrives at worker 0 finds nobody
+    agent.sync(2)
     for port, target in enumerate(TARGETS, 30000):
         client = (client_of(target, 7), port)
         wire.send_udp(7, client, (target, 53), QUERY)
