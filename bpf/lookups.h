@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The look-ups that verdict.h asks for, over the gate's maps. */
+/*
+ * The look-ups that verdict.h asks for, over the gate's maps. Each key is copied to the stack: kernel
+ * 6.1 takes no pointer that came in as an argument of a subprogram for a key.
+ */
 #ifndef POSTERN_BPF_LOOKUPS_H
 #define POSTERN_BPF_LOOKUPS_H
 
@@ -10,10 +13,11 @@
 
 static __always_inline struct egress_flow *egress_flow_of(const struct egress_sandbox *sandbox, const struct egress_flow_key *key)
 {
+	const struct egress_flow_key own_key = *key;
 	const __u32 slot = sandbox->slot;
 	void *own = bpf_map_lookup_elem(&flows, &slot);
 
-	return own ? bpf_map_lookup_elem(own, key) : 0;
+	return own ? bpf_map_lookup_elem(own, &own_key) : 0;
 }
 
 static __always_inline struct egress_flow *egress_closing_of(const struct egress_sandbox *sandbox,
@@ -27,10 +31,11 @@ static __always_inline struct egress_flow *egress_closing_of(const struct egress
 static __always_inline const struct egress_grant *egress_grant_of(const struct egress_sandbox *sandbox,
 								  const struct egress_addr *addr)
 {
+	const struct egress_addr key = *addr;
 	const __u32 slot = sandbox->slot;
 	void *own = bpf_map_lookup_elem(&grants, &slot);
 
-	return own ? bpf_map_lookup_elem(own, addr) : 0;
+	return own ? bpf_map_lookup_elem(own, &key) : 0;
 }
 
 static __always_inline const struct egress_cidr_rule *egress_cidr_of(const struct egress_sandbox *sandbox,
@@ -57,7 +62,9 @@ static __always_inline const struct egress_name_ok *egress_name_ok_of(const stru
 
 static __always_inline int egress_is_node_addr(const struct egress_addr *addr)
 {
-	return bpf_map_lookup_elem(&node_addrs, addr) != 0;
+	const struct egress_addr key = *addr;
+
+	return bpf_map_lookup_elem(&node_addrs, &key) != 0;
 }
 
 static __always_inline __u64 egress_boot_ns(void)

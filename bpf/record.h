@@ -82,16 +82,18 @@ EGRESS_SUBPROG int egress_emit(struct __sk_buff *skb, const struct egress_sandbo
 EGRESS_SUBPROG int egress_open(const struct egress_sandbox *sandbox, const struct egress_packet *p,
 			       const struct egress_flow_key *key, struct egress_verdict *verdict)
 {
+	struct egress_flow_key own_key; /* see lookups.h */
 	struct egress_flow flow;
 	__u32 slot;
 	void *own;
 
 	if (!sandbox || !p || !key || !verdict)
 		return 0;
+	own_key = *key;
 	slot = sandbox->slot;
 	own = bpf_map_lookup_elem(&flows, &slot);
 	egress_flow_begin(&flow, p, verdict, sandbox->min_generation, bpf_ktime_get_coarse_ns());
-	if (!own || bpf_map_update_elem(own, key, &flow, BPF_ANY)) {
+	if (!own || bpf_map_update_elem(own, &own_key, &flow, BPF_ANY)) {
 		verdict->action = EGRESS_DROP;
 		verdict->reason = EGRESS_REASON_FLOW_QUOTA;
 	}
@@ -116,7 +118,7 @@ EGRESS_SUBPROG int egress_close(const struct egress_sandbox *sandbox, const stru
 	bpf_map_update_elem(&closing, &closing_key, &last, BPF_ANY);
 	own = bpf_map_lookup_elem(&flows, &slot);
 	if (own)
-		bpf_map_delete_elem(own, key);
+		bpf_map_delete_elem(own, &closing_key.flow);
 	return 0;
 }
 
