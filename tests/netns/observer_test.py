@@ -3,6 +3,7 @@
 """The flow log as a client of Hubble's API sees it. The client is Python's gRPC, and reads messages by field number,
 so that neither our .proto files nor our C++ library can be wrong together with the server."""
 import os
+import socket
 import struct
 import sys
 import time
@@ -264,6 +265,31 @@ def follow(lab, gate):
     stream.cancel()
     true(took < 2, f"{took:.1f} s")
     return f"after {took * 1000:.0f} ms"
+
+
+@case("more than the rate of a sandbox: what is not a flow is counted in a lost event")
+def losses(lab, gate):
+    packets, cpus = 3000, os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cpus)})  # the kernel tells of what a CPU left out with that CPU's next event
+    try:
+        stream = gate.hubble.stream((3, 1), whitelist((3, "198.18.1.1")), timeout=20)
+        next_of = (Message(data) for data in stream)
+        with lab.sandbox.ns.socket(kind=socket.SOCK_DGRAM) as sender:
+            for _ in range(packets - 1):
+                sender.sendto(b"x", ("198.18.1.1", 9999))
+            time.sleep(1.1)  # the next second of the rate
+            sender.sendto(b"x", ("198.18.1.1", 9999))
+        flows = lost = 0
+        while flows + lost < packets:
+            response = next(next_of)
+            flows += response.has(1)
+            lost += response(3, 2)
+            true(not response.has(3) or response(3, 1) == 1, "the loss is of the kernel's events")
+    finally:
+        os.sched_setaffinity(0, cpus)
+        stream.cancel()
+    true(lost > 0 and flows > 400 and flows + lost < packets + 100, f"{flows} flows, {lost} lost")
+    return f"{flows} flows and {lost} lost of {packets} packets"
 
 
 @case("the observer has no capability, is nobody, and its socket is root's")
