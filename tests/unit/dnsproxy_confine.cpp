@@ -65,7 +65,8 @@ TEST_CASE("confine: a worker can do its work", "[dnsproxy]") {
           auto loop = EventLoop::make().value();
           SystemClock clock;
           int failures = 0;
-          UpstreamPool pool(*loop, clock, [](std::uint64_t, Answer) {}, [&](std::uint64_t, UpstreamFailure) { ++failures; });
+          UpstreamPool pool(
+              *loop, clock, [](std::uint64_t, Answer) {}, [&](std::uint64_t, UpstreamFailure) { ++failures; });
           pool.set_upstreams({Endpoint::parse("127.0.0.1:1", 53).value(), Endpoint::parse("[::1]:1", 53).value()});
           for (std::uint64_t ticket = 0; ticket < 50; ++ticket) {
             pool.ask(ticket, {std::string("\1a\0", 3), kTypeA, false, false});
@@ -106,7 +107,8 @@ TEST_CASE("confine: a worker makes no processes, no other sockets and no code", 
         }) == "SIGSYS");
   CHECK(worker_end([] { return ::kill(::getppid(), SIGKILL); }) == "SIGSYS");
   CHECK(worker_end([] { return static_cast<int>(::syscall(SYS_tgkill, 1, 1, SIGKILL)); }) == "SIGSYS");
-  CHECK(worker_end([] { return static_cast<int>(::syscall(SYS_bpf, 0 /* BPF_MAP_CREATE */, nullptr, 0)); }) == "SIGSYS");
+  CHECK(worker_end([] { return static_cast<int>(::syscall(SYS_bpf, 0 /* BPF_MAP_CREATE */, nullptr, 0)); }) ==
+        "SIGSYS");
   CHECK(worker_end([] { return static_cast<int>(::syscall(SYS_bpf, 5 /* BPF_PROG_LOAD */, nullptr, 0)); }) == "SIGSYS");
 }
 
@@ -115,7 +117,9 @@ TEST_CASE("confine: no namespace can be made, whichever way", "[dnsproxy]") {
     return;
   }
   CHECK(keeper_end([] { return ::unshare(CLONE_NEWUSER); }) == "SIGSYS");
-  CHECK(keeper_end([] { return static_cast<int>(::syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, nullptr, nullptr, nullptr, 0)); }) == "SIGSYS");
+  CHECK(keeper_end([] {
+          return static_cast<int>(::syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, nullptr, nullptr, nullptr, 0));
+        }) == "SIGSYS");
   CHECK(keeper_end([] { return ::syscall(SYS_clone3, nullptr, 0) == -1 && errno == ENOSYS ? 0 : 1; }) == "0");
 }
 
@@ -137,7 +141,9 @@ TEST_CASE("confine: a keeper can do its work", "[dnsproxy]") {
             return 2;
           }
           const auto message = receive_message(ends->first.get());
-          return message && message->body.size() == 100'000 && message->fds.size() == 1 && message->fds[0].duplicate() ? 0 : 3;
+          return message && message->body.size() == 100'000 && message->fds.size() == 1 && message->fds[0].duplicate()
+                     ? 0
+                     : 3;
         }) == "0");
 }
 
