@@ -82,9 +82,9 @@ TEST_CASE("a steered query arrives at the other end of the steering link, and it
   Lab& lab = gate.lab();
   must(lab.gate().attach_steering(index_of("lab-steer")));
   Witness at_proxy;
-  at_proxy.attach_tcx(index_of("lab-steer-p"), Hook::kIngress);
+  at_proxy.attach(index_of("lab-steer-p"), Hook::kIngress);
   Witness at_sandbox;
-  at_sandbox.attach_tcx(index_of("lab-peer"), Hook::kIngress);
+  at_sandbox.attach(index_of("lab-peer"), Hook::kIngress);
 
   send("lab-peer", Frame::out(kWeb.v4).udp(53));
   CHECK(at_proxy.sees(1));
@@ -103,9 +103,9 @@ TEST_CASE("a connection through the attached gate") {
   Lab& lab = gate.lab();
   lab.grant(kWeb.v6);
   Witness behind;
-  behind.attach_tcx(lab.ifindex(), Hook::kIngress);
+  behind.attach(lab.ifindex(), Hook::kIngress);
   Witness at_sandbox;
-  at_sandbox.attach_tcx(index_of("lab-peer"), Hook::kIngress);
+  at_sandbox.attach(index_of("lab-peer"), Hook::kIngress);
 
   send("lab-peer", Frame::out(kWeb.v6).tcp(kSyn));
   CHECK(behind.sees(1));

@@ -43,6 +43,22 @@ std::array<bpf_insn, 11> counting(int map) {
           instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)};
 }
 
+bpf_tc_hook clsact(std::uint32_t ifindex, Hook hook) {
+  bpf_tc_hook at{};
+  at.sz = sizeof(at);
+  at.ifindex = static_cast<int>(ifindex);
+  at.attach_point = hook == Hook::kIngress ? BPF_TC_INGRESS : BPF_TC_EGRESS;
+  return at;
+}
+
+bpf_tc_opts own_filter() {
+  bpf_tc_opts filter{};
+  filter.sz = sizeof(filter);
+  filter.handle = kHandle;
+  filter.priority = kPriority;
+  return filter;
+}
+
 }  // namespace
 
 Witness::Witness()
@@ -50,6 +66,14 @@ Witness::Witness()
   const auto code = counting(map_.get());
   program_ = Fd(::bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "witness", "Dual BSD/GPL", code.data(), code.size(), nullptr));
   must(program_ ? Result<>() : Result<>(Error::from_errno("loading the witness", errno)));
+}
+
+Witness::~Witness() {
+  if (clsact_ifindex_ != 0) {
+    bpf_tc_hook at = clsact(clsact_ifindex_, clsact_hook_);
+    bpf_tc_opts filter = own_filter();
+    static_cast<void>(::bpf_tc_detach(&at, &filter));  // or its interface is gone
+  }
 }
 
 void Witness::attach_tcx(std::uint32_t ifindex, Hook hook) {
@@ -60,18 +84,14 @@ void Witness::attach_tcx(std::uint32_t ifindex, Hook hook) {
 }
 
 void Witness::attach_clsact(std::uint32_t ifindex, Hook hook) {
-  bpf_tc_hook at{};
-  at.sz = sizeof(at);
-  at.ifindex = static_cast<int>(ifindex);
-  at.attach_point = hook == Hook::kIngress ? BPF_TC_INGRESS : BPF_TC_EGRESS;
+  bpf_tc_hook at = clsact(ifindex, hook);
   static_cast<void>(::bpf_tc_hook_create(&at));  // or it is there
-  bpf_tc_opts filter{};
-  filter.sz = sizeof(filter);
-  filter.handle = kHandle;
-  filter.priority = kPriority;
+  bpf_tc_opts filter = own_filter();
   filter.prog_fd = program_.get();
   const int attached = ::bpf_tc_attach(&at, &filter);
   must(attached == 0 ? Result<>() : Result<>(Error::from_errno("attaching the witness", -attached)));
+  clsact_ifindex_ = ifindex;
+  clsact_hook_ = hook;
 }
 
 std::uint64_t Witness::count() const {

@@ -13,7 +13,15 @@ namespace postern::test {
 class Witness {
  public:
   Witness();
+  Witness(const Witness&) = delete;
+  Witness& operator=(const Witness&) = delete;
+  ~Witness();
 
+  /// As an ordinary program of this kernel: behind all tcx programs, or at clsact where there is no tcx.
+  void attach(std::uint32_t ifindex, Hook hook) { attach(ifindex, hook, best_attach_kind()); }
+  void attach(std::uint32_t ifindex, Hook hook, AttachKind kind) {
+    kind == AttachKind::kTcx ? attach_tcx(ifindex, hook) : attach_clsact(ifindex, hook);
+  }
   /// Behind all tcx programs that are there.
   void attach_tcx(std::uint32_t ifindex, Hook hook);
   /// At clsact, priority 2.
@@ -26,6 +34,8 @@ class Witness {
   Fd map_;
   Fd program_;
   Fd link_;
+  std::uint32_t clsact_ifindex_ = 0;
+  Hook clsact_hook_ = Hook::kIngress;
 };
 
 }  // namespace postern::test
