@@ -401,10 +401,14 @@ void UpstreamPool::on_tcp(TcpAsk* ask, std::uint32_t) {
     return;
   }
   ask->in.insert(ask->in.end(), buffer.begin(), buffer.begin() + got);
-  if (ask->in.size() < 2 || ask->in.size() < 2u + (ask->in[0] << 8 | ask->in[1])) {
+  if (ask->in.size() < 2) {
     return;
   }
-  const Bytes message = Bytes(ask->in).subspan(2, static_cast<std::size_t>(ask->in[0] << 8 | ask->in[1]));
+  const auto length = static_cast<std::size_t>(ask->in[0] << 8 | ask->in[1]);
+  if (ask->in.size() < 2 + length) {
+    return;
+  }
+  const Bytes message = Bytes(ask->in).subspan(2, length);
   const auto flight = flights_.find(ask->ticket);
   Answer answer;
   AnswerVerdict verdict = AnswerVerdict::kFailed;
