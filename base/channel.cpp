@@ -328,19 +328,23 @@ void Channel::close_later() {
   if (!closing_) {
     closing_ = true;
     loop_.unwatch(socket_.get());
-    close_timer_ = loop_.after_ms(0, [this] { on_closed_(); });
+    close_timer_ = loop_.after_ms(0, [this] {
+      const auto on_closed = std::move(on_closed_);  // it may destroy us, and must outlive that
+      on_closed();
+    });
   }
 }
 
 void Channel::on_ready(std::uint32_t events) {
   const auto alive = alive_;
+  const auto on_message = on_message_;  // it may destroy us, and must outlive that
   if ((events & EPOLLOUT) != 0) {
     flush();
   }
   for (int i = 0; i < kDrainMax && *alive && !closing_ && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0; ++i) {
     auto message = receive_message(socket_.get());
     if (message) {
-      on_message_(std::move(*message));
+      on_message(std::move(*message));
       continue;
     }
     if (message.error().code() != Errc::kAgain) {

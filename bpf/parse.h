@@ -24,6 +24,20 @@
 #include "layout.h"
 #include "reasons.h"
 
+/*
+ * Headers as they lie in a frame. The kernel aligns them (NET_IP_ALIGN); natively a frame may begin
+ * anywhere.
+ */
+#ifdef __bpf__
+#define EGRESS_ANYWHERE
+#else
+#define EGRESS_ANYWHERE __attribute__((aligned(1)))
+#endif
+typedef struct iphdr egress_iphdr EGRESS_ANYWHERE;
+typedef struct ipv6hdr egress_ipv6hdr EGRESS_ANYWHERE;
+typedef struct tcphdr egress_tcphdr EGRESS_ANYWHERE;
+typedef struct udphdr egress_udphdr EGRESS_ANYWHERE;
+
 /* Longest header chain that is read: Ethernet, IPv6, ICMPv6, quoted IPv6, quoted ports. */
 #define EGRESS_HEADERS_MAX (14 + 40 + 8 + 40 + 8)
 
@@ -227,7 +241,7 @@ static __always_inline int egress_parse_l4(const __u8 *l4, const void *end, __u3
 					   struct egress_packet *p)
 {
 	if (p->protocol == IPPROTO_TCP) {
-		const struct tcphdr *tcp = (const struct tcphdr *)l4;
+		const egress_tcphdr *tcp = (const egress_tcphdr *)l4;
 
 		if (l4_length < sizeof(*tcp) || (const void *)(tcp + 1) > end)
 			return EGRESS_REASON_TRUNCATED;
@@ -239,7 +253,7 @@ static __always_inline int egress_parse_l4(const __u8 *l4, const void *end, __u3
 		return EGRESS_REASON_NONE;
 	}
 	if (p->protocol == IPPROTO_UDP) {
-		const struct udphdr *udp = (const struct udphdr *)l4;
+		const egress_udphdr *udp = (const egress_udphdr *)l4;
 
 		if (l4_length < sizeof(*udp) || (const void *)(udp + 1) > end)
 			return EGRESS_REASON_TRUNCATED;
@@ -279,7 +293,7 @@ static __always_inline int egress_parse_l4(const __u8 *l4, const void *end, __u3
 
 static __always_inline int egress_parse_v4(const void *l3, const void *end, int out, struct egress_packet *p)
 {
-	const struct iphdr *ip = (const struct iphdr *)l3;
+	const egress_iphdr *ip = (const egress_iphdr *)l3;
 	const __u8 *bytes = (const __u8 *)l3;
 	__u32 total;
 
@@ -302,7 +316,7 @@ static __always_inline int egress_parse_v4(const void *l3, const void *end, int 
 
 static __always_inline int egress_parse_v6(const void *l3, const void *end, int out, struct egress_packet *p)
 {
-	const struct ipv6hdr *ip = (const struct ipv6hdr *)l3;
+	const egress_ipv6hdr *ip = (const egress_ipv6hdr *)l3;
 	const __u8 *bytes = (const __u8 *)l3;
 	__u32 payload;
 

@@ -78,6 +78,7 @@ UpstreamPool::~UpstreamPool() {
         loop_.unwatch(socket->fd.get());
       }
     }
+    upstream->sockets.clear();  // each holds its upstream: neither would go
   }
   for (const auto& socket : draining_) {
     loop_.unwatch(socket->fd.get());
