@@ -54,8 +54,7 @@ void check_out(NativeGate& gate, std::span<const std::uint8_t> frame, const Nati
   FUZZ_REQUIRE(outcome.reason != EGRESS_REASON_NONE);
   FUZZ_REQUIRE(outcome.passed() == (outcome.reason < EGRESS_REASON_FIRST_DROP && outcome.action != EGRESS_STEER));
   egress_packet packet;
-  const int reason =
-      egress_parse(frame.data(), frame.data() + frame.size(), static_cast<__u32>(frame.size()), 0, 1, &packet);
+  const int reason = parse_frame(frame, frame.size(), true, packet);
   if (outcome.action == EGRESS_DROP || packet.kind != EGRESS_KIND_IP) {
     return;
   }

@@ -4,9 +4,11 @@
 // with a verdict. For what the kernel cannot be asked: exact times, every cut of a frame, a million frames.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <set>
 #include <span>
 #include <utility>
@@ -51,22 +53,26 @@ inline NativeTables* native_tables = nullptr;
 }  // namespace postern::testing
 
 // The look-ups that verdict.h asks for.
-static __always_inline struct egress_flow* egress_flow_of(const struct egress_sandbox*, const struct egress_flow_key* key) {
+static __always_inline struct egress_flow* egress_flow_of(const struct egress_sandbox*,
+                                                          const struct egress_flow_key* key) {
   auto& flows = postern::testing::native_tables->flows;
   const auto found = flows.find(*key);
   return found == flows.end() ? nullptr : &found->second;
 }
-static __always_inline struct egress_flow* egress_closing_of(const struct egress_sandbox*, const struct egress_flow_key* key) {
+static __always_inline struct egress_flow* egress_closing_of(const struct egress_sandbox*,
+                                                             const struct egress_flow_key* key) {
   auto& closing = postern::testing::native_tables->closing;
   const auto found = closing.find(*key);
   return found == closing.end() ? nullptr : &found->second;
 }
-static __always_inline const struct egress_grant* egress_grant_of(const struct egress_sandbox*, const struct egress_addr* addr) {
+static __always_inline const struct egress_grant* egress_grant_of(const struct egress_sandbox*,
+                                                                  const struct egress_addr* addr) {
   const auto& grants = postern::testing::native_tables->grants;
   const auto found = grants.find(*addr);
   return found == grants.end() ? nullptr : &found->second;
 }
-static __always_inline const struct egress_cidr_rule* egress_cidr_of(const struct egress_sandbox*, const struct egress_addr* addr) {
+static __always_inline const struct egress_cidr_rule* egress_cidr_of(const struct egress_sandbox*,
+                                                                     const struct egress_addr* addr) {
   const egress_cidr_rule* longest = nullptr;
   int bits = -1;
   for (const auto& [prefix, rule] : postern::testing::native_tables->cidrs) {
@@ -78,7 +84,9 @@ static __always_inline const struct egress_cidr_rule* egress_cidr_of(const struc
   }
   return longest;
 }
-static __always_inline const struct egress_name_ok* egress_name_ok_of(const struct egress_sandbox*, __u32 name, __u32 rule) {
+static __always_inline const struct egress_name_ok* egress_name_ok_of(const struct egress_sandbox*,
+                                                                      __u32 name,
+                                                                      __u32 rule) {
   const auto& name_ok = postern::testing::native_tables->name_ok;
   const auto found = name_ok.find({name, rule});
   return found == name_ok.end() ? nullptr : &found->second;
@@ -105,6 +113,28 @@ struct NativeOutcome {
   bool passed() const { return action == EGRESS_FORWARD || action == EGRESS_OPEN; }
 };
 
+/// A frame as the kernel holds one: two bytes behind an aligned address, so that the IP header is aligned.
+/// Ends where its memory ends: a sanitizer sees a read behind it.
+class KernelFrame {
+ public:
+  explicit KernelFrame(std::span<const std::uint8_t> bytes)
+      : size_(bytes.size()), memory_(new std::uint8_t[bytes.size() + 2]) {
+    std::copy(bytes.begin(), bytes.end(), memory_.get() + 2);
+  }
+  const std::uint8_t* data() const { return memory_.get() + 2; }
+  const std::uint8_t* end() const { return data() + size_; }
+
+ private:
+  std::size_t size_;
+  std::unique_ptr<std::uint8_t[]> memory_;
+};
+
+/// egress_parse of a frame of `length` bytes, of which `linear` can be read.
+inline int parse_frame(std::span<const std::uint8_t> linear, std::size_t length, bool out, egress_packet& packet) {
+  const KernelFrame frame(linear);
+  return egress_parse(frame.data(), frame.end(), static_cast<__u32>(length), 0, out ? 1 : 0, &packet);
+}
+
 class NativeGate {
  public:
   NativeGate() { sandbox.id = 1; }
@@ -117,7 +147,7 @@ class NativeGate {
     egress_verdict verdict{};
     egress_flow_key key{};
     egress_flow* flow = nullptr;
-    const int reason = egress_parse(frame.data(), frame.data() + linear, static_cast<__u32>(frame.size()), 0, out ? 1 : 0, &packet);
+    const int reason = parse_frame(frame.first(linear), frame.size(), out, packet);
     if (reason != EGRESS_REASON_NONE) {
       egress_drop(&verdict, reason);
     } else {

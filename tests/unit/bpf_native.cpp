@@ -3,7 +3,6 @@
 // parse.h, flow.h and verdict.h natively: every cut of a frame, exact times, and what must hold for any
 // frame at all. Rows of single packets are in tests/bpf, where the kernel itself runs them.
 #include <catch2/catch_test_macros.hpp>
-#include <memory>
 #include <random>
 
 #include "tests/bpf/frame.h"
@@ -53,23 +52,17 @@ std::vector<Frame> frames_of_every_kind() {
   std::vector<Frame> frames;
   for (const Address& web : {kWeb.v4, kWeb.v6}) {
     const Frame base = Frame::out(web);
-    frames.insert(frames.end(), {base.tcp(kSyn), base.tcp(kAck).payload(40), base.udp(53), base.udp(443).payload(20), base.echo_request(9),
-                                 base.unreachable(Frame::in(web).udp(443)), base.protocol(132), base.fragment(0x2000)});
+    frames.insert(frames.end(), {base.tcp(kSyn), base.tcp(kAck).payload(40), base.udp(53), base.udp(443).payload(20),
+                                 base.echo_request(9), base.unreachable(Frame::in(web).udp(443)), base.protocol(132),
+                                 base.fragment(0x2000)});
   }
-  frames.insert(frames.end(), {Frame::arp(1, kOwn.v4, kNode.v4), Frame::nd(135, kOwn.v6, kNode.v6, kNode.v6, {1, 1, 2, 0, 10, 7, 0, 2}),
-                               Frame::nd(133, kOwnLinkLocal, test::address("ff02::2"), {}), Frame::raw(0x86dd, test::Bytes(60, 0x60)),
-                               Frame::out(kWeb.v4).options().tcp(kSyn), Frame::out(kWeb.v6).extension(0).tcp(kSyn)});
+  frames.insert(
+      frames.end(),
+      {Frame::arp(1, kOwn.v4, kNode.v4), Frame::nd(135, kOwn.v6, kNode.v6, kNode.v6, {1, 1, 2, 0, 10, 7, 0, 2}),
+       Frame::nd(133, kOwnLinkLocal, test::address("ff02::2"), {}), Frame::raw(0x86dd, test::Bytes(60, 0x60)),
+       Frame::out(kWeb.v4).options().tcp(kSyn), Frame::out(kWeb.v6).extension(0).tcp(kSyn)});
   return frames;
 }
-
-/// A copy that ends where the memory ends, so that a sanitizer sees a read behind it.
-struct Exact {
-  explicit Exact(const test::Bytes& bytes, std::size_t keep) : size(keep), data(new std::uint8_t[keep]) {
-    std::copy_n(bytes.begin(), keep, data.get());
-  }
-  std::size_t size;
-  std::unique_ptr<std::uint8_t[]> data;
-};
 
 TEST_CASE("native: a frame that is cut anywhere is dropped, and nothing behind the cut is read", "[bpf]") {
   for (const Frame& frame : frames_of_every_kind()) {
@@ -79,8 +72,7 @@ TEST_CASE("native: a frame that is cut anywhere is dropped, and nothing behind t
         NativeGate gate = new_gate();
         gate.grant(kWeb.v4, slot_until(kFarNs));
         gate.grant(kWeb.v6, slot_until(kFarNs));
-        const Exact cut(bytes, keep);
-        const NativeOutcome outcome = gate.judge({cut.data.get(), cut.size}, out, cut.size);
+        const NativeOutcome outcome = gate.judge(std::span(bytes).first(keep), out, keep);
         // ARP and discovery carry padding, and a cut in a payload leaves whole headers, whose lengths then lie.
         CHECK((outcome.reason == EGRESS_REASON_NEIGHBOUR || !outcome.passed()));
         CHECK(outcome.reason != EGRESS_REASON_NONE);
@@ -95,9 +87,8 @@ TEST_CASE("native: headers that do not lie in the linear part are not read", "[b
     for (std::size_t linear = 0; linear < std::min<std::size_t>(bytes.size(), 54); ++linear) {
       NativeGate gate = new_gate();
       egress_packet packet;
-      const Exact cut(bytes, linear);
       native_tables = &gate.tables;
-      const int reason = egress_parse(cut.data.get(), cut.data.get() + linear, static_cast<__u32>(bytes.size()), 0, 1, &packet);
+      const int reason = parse_frame(std::span(bytes).first(linear), bytes.size(), true, packet);
       CHECK((reason != EGRESS_REASON_NONE || linear >= 34));
     }
   }
@@ -143,7 +134,7 @@ TEST_CASE("native: with everything granted by name and rule, the never-list and 
   for (int i = 0; i < 300'000; ++i) {
     const test::Bytes bytes = mutations.next();
     egress_packet packet;
-    const int reason = egress_parse(bytes.data(), bytes.data() + bytes.size(), static_cast<__u32>(bytes.size()), 0, 1, &packet);
+    const int reason = parse_frame(bytes, bytes.size(), true, packet);
     const NativeOutcome outcome = gate.out(bytes);
     if (!outcome.passed() || outcome.reason == EGRESS_REASON_NEIGHBOUR) {
       continue;
@@ -191,7 +182,9 @@ NativeGate talking(bool tcp) {
   return gate;
 }
 
-test::Bytes more_out(bool tcp) { return tcp ? Frame::out(kWeb.v4).tcp(kAck).bytes() : Frame::out(kWeb.v4).udp(443).bytes(); }
+test::Bytes more_out(bool tcp) {
+  return tcp ? Frame::out(kWeb.v4).tcp(kAck).bytes() : Frame::out(kWeb.v4).udp(443).bytes();
+}
 
 TEST_CASE("native: how long a silent flow lives", "[bpf]") {
   for (const bool tcp : {true, false}) {
