@@ -67,8 +67,8 @@ Result<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path)) {
-    return Error(Errc::kInvalid, "socket path " + path + " is longer than " +
-                                     std::to_string(sizeof(address.sun_path) - 1) + " bytes");
+    return Error(Errc::kInvalid,
+                 "socket path " + path + " is longer than " + std::to_string(sizeof(address.sun_path) - 1) + " bytes");
   }
   std::memcpy(address.sun_path, path.data(), path.size());
   return address;
@@ -257,15 +257,11 @@ Channel::~Channel() {
   loop_.cancel(close_timer_);
 }
 
-Result<std::unique_ptr<Channel>> Channel::make(EventLoop& loop,
-                                               Fd socket,
-                                               OnMessage on_message,
-                                               OnClosed on_closed) {
+Result<std::unique_ptr<Channel>> Channel::make(EventLoop& loop, Fd socket, OnMessage on_message, OnClosed on_closed) {
   if (::fcntl(socket.get(), F_SETFL, O_NONBLOCK) != 0) {
     return Error::from_errno("O_NONBLOCK", errno);
   }
-  std::unique_ptr<Channel> channel(
-      new Channel(loop, std::move(socket), std::move(on_message), std::move(on_closed)));
+  std::unique_ptr<Channel> channel(new Channel(loop, std::move(socket), std::move(on_message), std::move(on_closed)));
   Channel* raw = channel.get();
   POSTERN_RETURN_IF_ERROR(
       loop.watch(raw->socket_.get(), EPOLLIN, [raw](std::uint32_t events) { raw->on_ready(events); }));

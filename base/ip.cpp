@@ -70,8 +70,8 @@ Result<Prefix> Prefix::parse(std::string_view text) {
   if (slash != std::string_view::npos) {
     auto number = parse_number(text.substr(slash + 1), family_bits);
     if (!number) {
-      return Error(Errc::kInvalid, "\"" + printable(text) + "\" has no prefix length from 0 to " +
-                                       std::to_string(family_bits));
+      return Error(Errc::kInvalid,
+                   "\"" + printable(text) + "\" has no prefix length from 0 to " + std::to_string(family_bits));
     }
     length = *number;
   }
@@ -84,9 +84,7 @@ Result<Prefix> Prefix::parse(std::string_view text) {
   return prefix;
 }
 
-bool Prefix::contains(const Address& other) const {
-  return is_v4() == other.is_v4() && masked(other, bits) == address;
-}
+bool Prefix::contains(const Address& other) const { return is_v4() == other.is_v4() && masked(other, bits) == address; }
 
 std::string Prefix::to_string() const { return address.to_string() + "/" + std::to_string(family_bits()); }
 

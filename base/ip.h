@@ -48,8 +48,8 @@ struct Address {
 };
 
 struct Prefix {
-  Address address;         ///< Host bits are zero.
-  std::uint8_t bits = 0;   ///< Of the 16-byte form, 0 to 128: 10.0.0.0/8 has 104.
+  Address address;        ///< Host bits are zero.
+  std::uint8_t bits = 0;  ///< Of the 16-byte form, 0 to 128: 10.0.0.0/8 has 104.
 
   friend constexpr auto operator<=>(const Prefix&, const Prefix&) = default;
 
@@ -84,7 +84,6 @@ struct Endpoint {
 template <>
 struct std::hash<postern::Address> {
   std::size_t operator()(const postern::Address& address) const noexcept {
-    return std::hash<std::string_view>()(
-        {reinterpret_cast<const char*>(address.bytes.data()), address.bytes.size()});
+    return std::hash<std::string_view>()({reinterpret_cast<const char*>(address.bytes.data()), address.bytes.size()});
   }
 };

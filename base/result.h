@@ -44,9 +44,7 @@ class [[nodiscard]] Error {
   int sys_errno() const { return sys_errno_; }
 
   /// What failed, outermost step first, and the system's words for it.
-  std::string message() const {
-    return sys_errno_ == 0 ? context_ : context_ + ": " + std::strerror(sys_errno_);
-  }
+  std::string message() const { return sys_errno_ == 0 ? context_ : context_ + ": " + std::strerror(sys_errno_); }
 
   /// The same error, seen from one step further out.
   Error within(std::string_view step) && {

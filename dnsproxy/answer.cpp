@@ -80,8 +80,7 @@ bool unpack(Bytes message, const RawRecord& raw, AnswerRecord& record) {
 
 /// The type that a signature covers is its first field (RFC 4034 3.1).
 std::uint16_t covered_type(const RawRecord& record) {
-  return record.data.size() < 2 ? std::uint16_t{0}
-                                : static_cast<std::uint16_t>(record.data[0] << 8 | record.data[1]);
+  return record.data.size() < 2 ? std::uint16_t{0} : static_cast<std::uint16_t>(record.data[0] << 8 | record.data[1]);
 }
 
 class Reduction {
@@ -136,8 +135,8 @@ class Reduction {
   bool take(const RawRecord& raw) { return unpack(message_, raw, answer_.records.emplace_back()); }
   bool take_signatures(const std::string& owner, std::uint16_t type) {
     return std::ranges::all_of(section_, [&](const RawRecord& record) {
-      const bool wanted = question_.dnssec_ok && record.type == kTypeRrsig && belongs(record, owner) &&
-                          covered_type(record) == type;
+      const bool wanted =
+          question_.dnssec_ok && record.type == kTypeRrsig && belongs(record, owner) && covered_type(record) == type;
       return !wanted || take(record);
     });
   }
@@ -177,8 +176,8 @@ bool take_authority(Bytes message,
   for (const RawRecord& raw : section) {
     const bool soa = raw.type == kTypeSoa && !has_soa && is_ancestor(raw.owner.wire(), wire_of(end));
     const std::uint16_t proved = raw.type == kTypeRrsig ? covered_type(raw) : raw.type;
-    const bool proof = question.dnssec_ok && (proved == kTypeNsec || proved == kTypeNsec3 ||
-                                              (proved == kTypeSoa && raw.type == kTypeRrsig));
+    const bool proof = question.dnssec_ok &&
+                       (proved == kTypeNsec || proved == kTypeNsec3 || (proved == kTypeSoa && raw.type == kTypeRrsig));
     if (raw.rclass != kClassIn || (!soa && !proof)) {
       continue;
     }
@@ -239,8 +238,8 @@ bool matches(WireReader& reader, const ReplyHeader& header, const Expectation& e
       header.questions != 1 || !reader.plain_name(name) || !reader.u16(type) || !reader.u16(qclass)) {
     return false;
   }
-  const bool same_name = expected.case_matters ? std::ranges::equal(name.wire(), expected.name)
-                                               : equal_names(name.wire(), expected.name);
+  const bool same_name =
+      expected.case_matters ? std::ranges::equal(name.wire(), expected.name) : equal_names(name.wire(), expected.name);
   return same_name && type == expected.question->type && qclass == kClassIn;
 }
 

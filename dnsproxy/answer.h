@@ -41,8 +41,8 @@ struct Answer {
   static constexpr int kHopsMax = 8;               ///< CNAMEs in a chain.
 
   std::uint8_t rcode = kRcodeNoError;
-  bool authentic = false;  ///< The upstream set AD.
-  bool reduced = false;    ///< Records were left out that the upstream had in the answer section.
+  bool authentic = false;               ///< The upstream set AD.
+  bool reduced = false;                 ///< Records were left out that the upstream had in the answer section.
   std::vector<AnswerRecord> records;    ///< Chain first, each hop behind the one it follows; signatures last.
   std::vector<AnswerRecord> authority;  ///< SOA, with the TTL of the negative answer; with DO also its proofs.
   std::uint32_t ttl_s = 0;              ///< How long it may be used: the least TTL. 0: for those who wait now only.
@@ -53,16 +53,16 @@ struct Answer {
 
 enum class AnswerVerdict {
   kUsable,
-  kTruncated,   ///< TC: ask again over TCP.
-  kMismatch,    ///< Not an answer to this question: wrong id, question or case. Perhaps forged.
-  kNoEdns,      ///< The upstream does not know EDNS (FORMERR or NOTIMP without OPT): ask without.
-  kFailed,      ///< The upstream refused or failed, or its answer is malformed.
+  kTruncated,  ///< TC: ask again over TCP.
+  kMismatch,   ///< Not an answer to this question: wrong id, question or case. Perhaps forged.
+  kNoEdns,     ///< The upstream does not know EDNS (FORMERR or NOTIMP without OPT): ask without.
+  kFailed,     ///< The upstream refused or failed, or its answer is malformed.
 };
 
 /// What the reply to a query must match.
 struct Expectation {
   std::uint16_t id = 0;
-  Wire name;                ///< With the random case that was sent.
+  Wire name;                 ///< With the random case that was sent.
   bool case_matters = true;  ///< Over TCP a changed case proves nothing.
   const Question* question = nullptr;
 };

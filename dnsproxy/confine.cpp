@@ -18,27 +18,32 @@ namespace {
 
 /// What both need: messages, memory, time, the log on stderr, and a clean end.
 constexpr std::initializer_list<int> kCommonCalls = {
-    SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(close), SCMP_SYS(pread64), SCMP_SYS(lseek),
-    SCMP_SYS(fstat), SCMP_SYS(fcntl), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(recvfrom), SCMP_SYS(sendto),
-    SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(getsockopt),
-    SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(clock_gettime),
-    SCMP_SYS(gettimeofday), SCMP_SYS(getrandom), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask),
-    SCMP_SYS(rt_sigaction), SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group),
-    SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(sched_yield)};
+    SCMP_SYS(read),          SCMP_SYS(write),         SCMP_SYS(writev),
+    SCMP_SYS(close),         SCMP_SYS(pread64),       SCMP_SYS(lseek),
+    SCMP_SYS(fstat),         SCMP_SYS(fcntl),         SCMP_SYS(recvmsg),
+    SCMP_SYS(sendmsg),       SCMP_SYS(recvfrom),      SCMP_SYS(sendto),
+    SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl),     SCMP_SYS(epoll_wait),
+    SCMP_SYS(epoll_pwait),   SCMP_SYS(getsockopt),    SCMP_SYS(brk),
+    SCMP_SYS(munmap),        SCMP_SYS(mremap),        SCMP_SYS(madvise),
+    SCMP_SYS(futex),         SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday),
+    SCMP_SYS(getrandom),     SCMP_SYS(rt_sigreturn),  SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigaction),  SCMP_SYS(sigaltstack),   SCMP_SYS(restart_syscall),
+    SCMP_SYS(exit),          SCMP_SYS(exit_group),    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),        SCMP_SYS(sched_yield)};
 
 /// Accepting and answering queries, and asking upstreams.
-constexpr std::initializer_list<int> kWorkerCalls = {
-    SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg), SCMP_SYS(accept4), SCMP_SYS(connect), SCMP_SYS(getsockname),
-    SCMP_SYS(setsockopt)};
+constexpr std::initializer_list<int> kWorkerCalls = {SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg),    SCMP_SYS(accept4),
+                                                     SCMP_SYS(connect),  SCMP_SYS(getsockname), SCMP_SYS(setsockopt)};
 
 /// Accepting posternd, making, counting and ending workers. A worker starts with these and gives them up.
 constexpr std::initializer_list<int> kKeeperCalls = {
-    SCMP_SYS(socketpair), SCMP_SYS(signalfd4), SCMP_SYS(memfd_create), SCMP_SYS(fork), SCMP_SYS(wait4),
-    SCMP_SYS(waitid), SCMP_SYS(kill), SCMP_SYS(tgkill), SCMP_SYS(set_robust_list), SCMP_SYS(rseq)};
+    SCMP_SYS(socketpair),      SCMP_SYS(signalfd4), SCMP_SYS(memfd_create), SCMP_SYS(fork),
+    SCMP_SYS(wait4),           SCMP_SYS(waitid),    SCMP_SYS(kill),         SCMP_SYS(tgkill),
+    SCMP_SYS(set_robust_list), SCMP_SYS(rseq)};
 
 /// A new user namespace would bring capabilities, and with them most of the kernel, within reach.
-constexpr scmp_datum_t kNamespaceFlags = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
-                                         CLONE_NEWPID | CLONE_NEWNET;
+constexpr scmp_datum_t kNamespaceFlags =
+    CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
 
 class Filter {
  public:
@@ -51,7 +56,8 @@ class Filter {
   }
   /// The call, if the argument at `index` masked by `mask` equals `value`.
   void allow_if(int call, unsigned index, scmp_datum_t mask, scmp_datum_t value) {
-    note(seccomp_rule_add(context_.get(), SCMP_ACT_ALLOW, call, 1, scmp_arg_cmp{index, SCMP_CMP_MASKED_EQ, mask, value}));
+    note(seccomp_rule_add(context_.get(), SCMP_ACT_ALLOW, call, 1,
+                          scmp_arg_cmp{index, SCMP_CMP_MASKED_EQ, mask, value}));
   }
   void refuse(int call, int sys_errno) {
     note(seccomp_rule_add(context_.get(), SCMP_ACT_ERRNO(static_cast<std::uint32_t>(sys_errno)), call, 0));

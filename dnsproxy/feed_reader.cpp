@@ -25,7 +25,7 @@ bool parse(Message& message, std::string_view body) {
 }
 
 constexpr std::uint32_t kPortMax = 65535;
-constexpr std::size_t kOptMin = 11;        // an OPT record without options (RFC 6891 6.1.2)
+constexpr std::size_t kOptMin = 11;          // an OPT record without options (RFC 6891 6.1.2)
 constexpr std::size_t kDenialTailMax = 240;  // with a question of 271 bytes it still fits into 512
 
 Result<PortSet> read_ports(const api::DnsRule& rule) {

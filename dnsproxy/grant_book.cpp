@@ -99,9 +99,8 @@ void GrantBook::release_name(std::uint32_t id) {
 /// A slot that covers the claim together with others. The caller sets deadline and generation.
 egress_grant_slot* GrantBook::merged_slot(egress_grant& grant, const GrantClaim& claim) {
   const auto slots = slots_of(grant);
-  auto found = std::ranges::find_if(slots, [&](const egress_grant_slot& slot) {
-    return slot.rule == claim.rule && slot.port_set == claim.port_set;
-  });
+  auto found = std::ranges::find_if(
+      slots, [&](const egress_grant_slot& slot) { return slot.rule == claim.rule && slot.port_set == claim.port_set; });
   std::uint32_t owner = claim.rule;
   if (found == slots.end()) {
     found = std::ranges::find_if(slots, [&](const egress_grant_slot& slot) { return slot.port_set == claim.port_set; });
@@ -127,9 +126,8 @@ Result<egress_grant_slot*> GrantBook::slot_for(egress_grant& grant, const GrantC
   const auto slots = slots_of(grant);
   const std::string key(reinterpret_cast<const char*>(claim.name.data()), claim.name.size());
   if (const auto known = names_.find(key); known != names_.end()) {
-    const auto own = std::ranges::find_if(slots, [&](const egress_grant_slot& slot) {
-      return slot.name == known->second.id && slot.rule == claim.rule;
-    });
+    const auto own = std::ranges::find_if(
+        slots, [&](const egress_grant_slot& slot) { return slot.name == known->second.id && slot.rule == claim.rule; });
     if (own != slots.end()) {
       return &*own;
     }
@@ -233,9 +231,8 @@ bool GrantBook::adopt_some() {
 
 void GrantBook::purge_sandbox(std::uint32_t sandbox, Grants& grants, BootNs before) {
   for (auto grant = grants.begin(); grant != grants.end();) {
-    const bool live = std::ranges::any_of(slots_of(grant->second), [&](const egress_grant_slot& slot) {
-      return is_live(slot, before);
-    });
+    const bool live = std::ranges::any_of(slots_of(grant->second),
+                                          [&](const egress_grant_slot& slot) { return is_live(slot, before); });
     // A grant that cannot be erased stays in the book, to be tried again.
     if (live || !store_.erase_grant(sandbox, grant->first)) {
       ++grant;

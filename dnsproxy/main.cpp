@@ -29,7 +29,9 @@ int fail(const Error& error) {
 }
 
 int run(const Options& options) {
-  if (auto logging = start_log("postern-dns", options.log_level, options.log_json ? LogFormat::kJson : LogFormat::kText); !logging) {
+  if (auto logging =
+          start_log("postern-dns", options.log_level, options.log_json ? LogFormat::kJson : LogFormat::kText);
+      !logging) {
     return fail(logging.error());
   }
   const passwd* user = ::getpwnam(options.user.c_str());
@@ -73,9 +75,11 @@ int run(const Options& options) {
 
 int main(int argc, char** argv) {
   postern::Options options;
-  CLI::App app{"postern-dns answers the DNS questions of sandboxes: allowed names with real answers, others with none.\n"
-               "It waits for sockets from postern-setup and for policies from posternd."};
-  app.add_option("--socket", options.socket, "Where posternd, postern-setup and postern-observer connect")->capture_default_str();
+  CLI::App app{
+      "postern-dns answers the DNS questions of sandboxes: allowed names with real answers, others with none.\n"
+      "It waits for sockets from postern-setup and for policies from posternd."};
+  app.add_option("--socket", options.socket, "Where posternd, postern-setup and postern-observer connect")
+      ->capture_default_str();
   app.add_option("--user", options.user, "User to become when started as root")->capture_default_str();
   app.add_option("--log-level", options.log_level, "debug, info, warn or error")->capture_default_str();
   app.add_flag("--log-json", options.log_json, "Log JSON lines");

@@ -26,8 +26,8 @@ struct Query {
 
 /// What to do with the bytes of a query.
 enum class QueryVerdict {
-  kAnswer,     ///< A question we can look at.
-  kDrop,       ///< Not a query at all: a response, or shorter than a header.
+  kAnswer,  ///< A question we can look at.
+  kDrop,    ///< Not a query at all: a response, or shorter than a header.
   kFormErr,
   kNotImp,
   kBadVers,

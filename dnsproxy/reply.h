@@ -46,23 +46,20 @@ struct AnswerView {
 std::size_t write_answer(const Query& query, const AnswerView& view, std::size_t limit, std::span<std::uint8_t> buffer);
 
 /// The one denial: `rcode` NOERROR or NXDOMAIN, no answers, the policy's SOA and EDE.
-std::size_t write_denial(const Query& query, std::uint8_t rcode, const DenialTail& tail, std::span<std::uint8_t> buffer);
+std::size_t write_denial(const Query& query,
+                         std::uint8_t rcode,
+                         const DenialTail& tail,
+                         std::span<std::uint8_t> buffer);
 
 /// A failure with the question, and with EDE where the client knows it.
-std::size_t write_failure(const Query& query,
-                          std::uint8_t rcode,
-                          std::uint16_t ede,
-                          std::string_view text,
-                          std::span<std::uint8_t> buffer);
+std::size_t write_failure(
+    const Query& query, std::uint8_t rcode, std::uint16_t ede, std::string_view text, std::span<std::uint8_t> buffer);
 
 /// A header alone, for what could not be read far enough to repeat it.
 std::size_t write_header_only(const Query& query, std::uint8_t rcode, std::span<std::uint8_t> buffer);
 
 /// One record that answers the question itself, owned by its name: PTR, or HINFO for ANY (RFC 8482 4.2).
-std::size_t write_single(const Query& query,
-                         std::uint16_t type,
-                         std::uint32_t ttl_s,
-                         Bytes data,
-                         std::span<std::uint8_t> buffer);
+std::size_t write_single(
+    const Query& query, std::uint16_t type, std::uint32_t ttl_s, Bytes data, std::span<std::uint8_t> buffer);
 
 }  // namespace postern

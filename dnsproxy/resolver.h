@@ -30,9 +30,9 @@ namespace postern {
 struct Client {
   std::uint32_t sandbox = 0;
   Endpoint from;
-  Endpoint asked;                 ///< The address the sandbox sent to; the reply leaves with it.
-  std::uint32_t scope = 0;        ///< Interface index of a link-local address; else 0.
-  std::uint64_t connection = 0;   ///< TCP connection; 0 for UDP.
+  Endpoint asked;                ///< The address the sandbox sent to; the reply leaves with it.
+  std::uint32_t scope = 0;       ///< Interface index of a link-local address; else 0.
+  std::uint64_t connection = 0;  ///< TCP connection; 0 for UDP.
 };
 
 class ReplySink {
@@ -132,8 +132,14 @@ class Resolver {
   bool failed_lately(Sandbox& sandbox, const Waiter& waiter, const Question& question, BootNs now);
   void hold(Sandbox& sandbox, Waiter waiter, const std::shared_ptr<const Answer>& answer, bool cached, BootNs now);
   void deliver(Waiter waiter, const std::shared_ptr<const Answer>& answer, bool cached, BootNs now);
-  void respond(Sandbox& sandbox, const Waiter& waiter, const Answer& answer, const NameMatch& match, bool cached, BootNs now);
-  bool grant(const Sandbox& sandbox, const Waiter& waiter, const AnswerView& view, const NameMatch& match, Outcome& outcome, BootNs now);
+  void respond(
+      Sandbox& sandbox, const Waiter& waiter, const Answer& answer, const NameMatch& match, bool cached, BootNs now);
+  bool grant(const Sandbox& sandbox,
+             const Waiter& waiter,
+             const AnswerView& view,
+             const NameMatch& match,
+             Outcome& outcome,
+             BootNs now);
   void deny(Sandbox& sandbox, const Waiter& waiter, const NameMatch& match, std::uint8_t reason, BootNs now);
   void fail(Sandbox& sandbox, const Waiter& waiter, std::uint8_t reason, BootNs now);
   void tell(Sandbox& sandbox, const Waiter& waiter, const Outcome& outcome, BootNs now);

@@ -28,7 +28,10 @@ TcpListener::~TcpListener() {
   }
 }
 
-Result<std::unique_ptr<TcpListener>> TcpListener::make(EventLoop& loop, Fd socket, std::uint64_t first_id, OnQuery on_query) {
+Result<std::unique_ptr<TcpListener>> TcpListener::make(EventLoop& loop,
+                                                       Fd socket,
+                                                       std::uint64_t first_id,
+                                                       OnQuery on_query) {
   std::unique_ptr<TcpListener> listener(new TcpListener(loop, std::move(socket), first_id, std::move(on_query)));
   TcpListener* raw = listener.get();
   POSTERN_RETURN_IF_ERROR(loop.watch(raw->socket_.get(), EPOLLIN, [raw](std::uint32_t) { raw->on_acceptable(); }));
@@ -72,7 +75,8 @@ void TcpListener::on_acceptable() {
 
 /// For one more connection of a sandbox: one of its own goes if it has too many.
 void TcpListener::make_room(std::uint32_t sandbox) {
-  const auto own = std::ranges::count_if(connections_, [&](const auto& entry) { return entry.second.client.sandbox == sandbox; });
+  const auto own =
+      std::ranges::count_if(connections_, [&](const auto& entry) { return entry.second.client.sandbox == sandbox; });
   if (static_cast<std::size_t>(own) >= kPerSandbox) {
     close_oldest(sandbox);
   } else if (connections_.size() >= kConnectionsMax) {

@@ -32,7 +32,10 @@ class TcpListener {
   using OnQuery = std::function<void(const Client& client, Bytes message)>;
 
   /// @param first_id  connection ids begin here, so that two listeners of a worker do not share any.
-  static Result<std::unique_ptr<TcpListener>> make(EventLoop& loop, Fd socket, std::uint64_t first_id, OnQuery on_query);
+  static Result<std::unique_ptr<TcpListener>> make(EventLoop& loop,
+                                                   Fd socket,
+                                                   std::uint64_t first_id,
+                                                   OnQuery on_query);
   TcpListener(const TcpListener&) = delete;
   TcpListener& operator=(const TcpListener&) = delete;
   ~TcpListener();

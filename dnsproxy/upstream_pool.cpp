@@ -23,8 +23,8 @@ constexpr int kDatagramsPerTick = 16;
 
 struct UpstreamPool::Upstream {
   Endpoint endpoint;
-  BootNs plain_until;      // it rejected EDNS: asked without until then
-  bool reachable = true;   // the last socket could be opened; so that the log tells it once
+  BootNs plain_until;     // it rejected EDNS: asked without until then
+  bool reachable = true;  // the last socket could be opened; so that the log tells it once
   std::vector<std::unique_ptr<Socket>> sockets = std::vector<std::unique_ptr<Socket>>(kSocketsPerUpstream);
 };
 
@@ -217,8 +217,7 @@ void UpstreamPool::send_udp(Flight& flight, const std::shared_ptr<Upstream>& ups
   }
   std::array<std::uint8_t, kUdpPlainPayload> buffer;
   const Wire name{reinterpret_cast<const std::uint8_t*>(sent.name.data()), sent.name.size()};
-  const std::size_t size =
-      write_upstream_query({sent.id, name, true, &flight.question}, edns, buffer);
+  const std::size_t size = write_upstream_query({sent.id, name, true, &flight.question}, edns, buffer);
   ++socket->queries;
   socket->sent.push_back(std::move(sent));
   // A send that fails is a lost packet: the next attempt is armed.
@@ -359,8 +358,8 @@ void UpstreamPool::send_tcp(Flight& flight, const std::shared_ptr<Upstream>& ups
   ask->edns = upstream->plain_until <= clock_.now();
   ask->out.resize(2 + kUdpPlainPayload);
   const Wire name{reinterpret_cast<const std::uint8_t*>(ask->name.data()), ask->name.size()};
-  const std::size_t size = write_upstream_query({ask->id, name, false, &flight.question}, ask->edns,
-                                                std::span(ask->out).subspan(2));
+  const std::size_t size =
+      write_upstream_query({ask->id, name, false, &flight.question}, ask->edns, std::span(ask->out).subspan(2));
   ask->out.resize(2 + size);
   ask->out[0] = static_cast<std::uint8_t>(size >> 8);
   ask->out[1] = static_cast<std::uint8_t>(size);
@@ -379,7 +378,8 @@ void UpstreamPool::on_tcp(TcpAsk* ask, std::uint32_t) {
     settle(ticket, upstream, verdict, std::move(answer));
   };
   if (ask->out_done < ask->out.size()) {
-    const ssize_t sent = ::send(ask->fd.get(), ask->out.data() + ask->out_done, ask->out.size() - ask->out_done, MSG_NOSIGNAL);
+    const ssize_t sent =
+        ::send(ask->fd.get(), ask->out.data() + ask->out_done, ask->out.size() - ask->out_done, MSG_NOSIGNAL);
     if (sent < 0) {
       if (errno != EAGAIN) {
         drop(AnswerVerdict::kFailed, {});

@@ -6,8 +6,8 @@
 // sockets, chosen at random; a socket is replaced after kQueriesPerSocket queries or kSocketAgeS.
 // Only a reply that matches all of it counts. Anything else that reaches a socket ends the socket,
 // and its questions go over TCP (RFC 5452). Attempts are made at kAttemptAtMs, each to the next
-// upstream, first the one that answered last; the first reply wins. Sockets are the node's: they are made here, in the node's network
-// namespace, never in the steering namespace. Thread: the worker's loop.
+// upstream, first the one that answered last; the first reply wins. Sockets are the node's: they are made here, in the
+// node's network namespace, never in the steering namespace. Thread: the worker's loop.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,7 @@ class UpstreamPool final : public UpstreamPort {
   /// When each attempt is sent and when we give up: before the 5 s after which a stub does.
   static constexpr std::uint64_t kAttemptAtMs[] = {0, 700, 1800, 3000};
   static constexpr std::uint64_t kGiveUpMs = 4500;
-  static constexpr std::size_t kTcpMax = 64;  // connections to upstreams at once
+  static constexpr std::size_t kTcpMax = 64;     // connections to upstreams at once
   static constexpr std::uint64_t kPlainS = 300;  // for how long an upstream that rejected EDNS is spared it
 
   using OnAnswer = std::function<void(std::uint64_t ticket, Answer answer)>;

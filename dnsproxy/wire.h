@@ -63,7 +63,7 @@ struct NameBuffer {
   Wire wire() const { return {bytes.data(), size}; }
 };
 
-bool equal_names(Wire a, Wire b);       ///< Without regard to ASCII case (RFC 4343).
+bool equal_names(Wire a, Wire b);          ///< Without regard to ASCII case (RFC 4343).
 bool is_ancestor(Wire parent, Wire name);  ///< Or equal.
 
 class WireReader {

@@ -49,13 +49,18 @@ class Worker final : public ReplySink {
         // 1 and up: a name id is never 0, and 0 in the top byte is nobody's.
         grants_(maps_, static_cast<std::uint8_t>(index + 1), first_name),
         upstream_(
-            loop, clock_,
-            [this](std::uint64_t ticket, Answer answer) { resolver_.on_answer(ticket, std::move(answer), clock_.now()); },
+            loop,
+            clock_,
+            [this](std::uint64_t ticket, Answer answer) {
+              resolver_.on_answer(ticket, std::move(answer), clock_.now());
+            },
             [this](std::uint64_t ticket, UpstreamFailure why) { resolver_.on_failure(ticket, why, clock_.now()); }),
         resolver_({*this, upstream_, observer_, grants_}) {}
 
   Result<> start(WorkerParts& parts) {
-    const auto on_query = [this](const Client& client, Bytes message) { resolver_.on_query(client, message, clock_.now()); };
+    const auto on_query = [this](const Client& client, Bytes message) {
+      resolver_.on_query(client, message, clock_.now());
+    };
     for (std::size_t i = 0; i < udp_.size(); ++i) {
       auto udp = UdpListener::make(loop_, std::move(parts.sockets[i]), on_query);
       auto tcp = TcpListener::make(loop_, std::move(parts.sockets[udp_.size() + i]), (i + 1) << 56, on_query);
@@ -189,8 +194,8 @@ class Worker final : public ReplySink {
     };
     sandbox->view.policy = policy_of(sandbox->policy);
     sandbox->view.staged = policy_of(sandbox->staged_policy);
-    const bool missing = (sandbox->policy != 0 && !sandbox->view.policy) ||
-                         (sandbox->staged_policy != 0 && !sandbox->view.staged);
+    const bool missing =
+        (sandbox->policy != 0 && !sandbox->view.policy) || (sandbox->staged_policy != 0 && !sandbox->view.staged);
     resolver_.set_sandbox(std::move(sandbox->view), clock_.now());
     adopt_later();
     return missing ? Result<>(Error(Errc::kInvalid, "a sandbox with a policy that was not fed")) : Result<>();

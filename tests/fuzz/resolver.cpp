@@ -13,13 +13,13 @@ namespace {
 using namespace postern;
 using namespace postern::testing;
 
-const std::vector<LabPolicy>& policies() {
-  static const std::vector<LabPolicy> all{{.id = 1, .rules = {{"a.example"}, {"*.b.example", "443 8443"}}},
-                                          {.id = 2,
+std::shared_ptr<const WorkerPolicy> policy(std::size_t number) {
+  static const std::array all{make_policy({.id = 1, .rules = {{"a.example"}, {"*.b.example", "443 8443"}}}),
+                              make_policy({.id = 2,
                                            .rules = {{"*.b.example"}, {"c.*.example", "80"}, {"lookup.example", ""}},
-                                           .private_allowed = {"10.0.0.0/8"}},
-                                          {.id = 3, .rules = {}}};
-  return all;
+                                           .private_allowed = {"10.0.0.0/8"}}),
+                              make_policy({.id = 3, .rules = {}})};
+  return all[number % all.size()];
 }
 
 /// Every address of the answer section of a reply.
@@ -81,7 +81,7 @@ void check(ResolverLab& lab) {
 void step(ResolverLab& lab, Input& input) {
   const std::uint8_t what = input.u8();
   const std::uint32_t sandbox = 1 + (what >> 4) % 3;
-  const auto policy = [&] { return make_policy(policies()[input.u8() % policies().size()]); };
+  const auto any_policy = [&] { return policy(input.u8()); };
   switch (what % 8) {
     case 0:
     case 1: {
@@ -110,14 +110,14 @@ void step(ResolverLab& lab, Input& input) {
     }
     case 4:
       lab.resolver.set_sandbox(
-          {.id = sandbox, .policy = policy(), .generation = 1, .staged = {}, .staged_generation = 0, .search = {}},
+          {.id = sandbox, .policy = any_policy(), .generation = 1, .staged = {}, .staged_generation = 0, .search = {}},
           lab.now);
       return;
     case 5:
       lab.resolver.set_sandbox({.id = sandbox,
-                                .policy = policy(),
+                                .policy = any_policy(),
                                 .generation = 1,
-                                .staged = policy(),
+                                .staged = any_policy(),
                                 .staged_generation = 2,
                                 .search = {}},
                                lab.now);
@@ -140,7 +140,13 @@ void step(ResolverLab& lab, Input& input) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   ResolverLab lab;
   for (std::uint32_t sandbox = 1; sandbox <= 2; ++sandbox) {
-    lab.sandbox(sandbox, policies()[sandbox - 1]);
+    lab.resolver.set_sandbox({.id = sandbox,
+                              .policy = policy(sandbox - 1),
+                              .generation = 1,
+                              .staged = {},
+                              .staged_generation = 0,
+                              .search = {}},
+                             lab.now);
   }
   for (Input input(data, size); !input.empty();) {
     step(lab, input);

@@ -13,9 +13,7 @@
 
 namespace postern::testing {
 
-inline std::string u16(std::size_t value) {
-  return {static_cast<char>(value >> 8), static_cast<char>(value)};
-}
+inline std::string u16(std::size_t value) { return {static_cast<char>(value >> 8), static_cast<char>(value)}; }
 inline std::string u32(std::uint32_t value) { return u16(value >> 16) + u16(value & 0xffff); }
 
 /// "Api.example.com" as labels, with its case. "" or "." is the root. A label cannot hold a dot here.
@@ -59,8 +57,8 @@ inline TestRecord cname_record(std::string_view owner, std::string_view target, 
 }
 inline TestRecord soa_record(std::string_view zone, std::uint32_t ttl_s = 300, std::uint32_t minimum_s = 60) {
   return {wire_name(zone), 6, ttl_s,
-          wire_name("ns." + std::string(zone)) + wire_name("admin." + std::string(zone)) + u32(1) + u32(3600) + u32(600) +
-              u32(86400) + u32(minimum_s)};
+          wire_name("ns." + std::string(zone)) + wire_name("admin." + std::string(zone)) + u32(1) + u32(3600) +
+              u32(600) + u32(86400) + u32(minimum_s)};
 }
 /// A signature over a type; its bytes are the test's only.
 inline TestRecord rrsig_record(std::string_view owner, std::uint16_t covered, std::size_t signature_bytes = 64) {

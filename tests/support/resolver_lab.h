@@ -15,7 +15,9 @@
 
 namespace postern::testing {
 
-inline Bytes bytes_of(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
+inline Bytes bytes_of(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
 
 /// The kernel's grants and names, as maps of the test.
 class FakeStore final : public GrantStore {
@@ -49,7 +51,8 @@ class FakeStore final : public GrantStore {
   }
   Result<std::optional<Address>> next_grant(std::uint32_t sandbox, const std::optional<Address>& after) override {
     auto at = after ? grants.upper_bound({sandbox, *after}) : grants.lower_bound({sandbox, Address{}});
-    return at == grants.end() || at->first.first != sandbox ? std::optional<Address>() : std::optional(at->first.second);
+    return at == grants.end() || at->first.first != sandbox ? std::optional<Address>()
+                                                            : std::optional(at->first.second);
   }
   Result<> add_name(std::uint32_t id, const egress_name& name) override {
     if (refuse_names) {
@@ -141,7 +144,8 @@ class ResolverLab final : public ReplySink, public UpstreamPort, public EventSin
 
   /// Puts a sandbox under a policy that the kernel enforces already.
   void sandbox(std::uint32_t id, const LabPolicy& policy, std::vector<std::string> search = {}) {
-    SandboxView view{.id = id, .policy = make_policy(policy), .generation = 1, .staged = {}, .staged_generation = 0, .search = {}};
+    SandboxView view{
+        .id = id, .policy = make_policy(policy), .generation = 1, .staged = {}, .staged_generation = 0, .search = {}};
     for (const std::string& suffix : search) {
       view.search.push_back(DnsName::from_text(suffix).value());
     }

@@ -129,7 +129,8 @@ TEST_CASE("channel: messages of another form are refused", "[base]") {
 }
 
 TEST_CASE("channel: a body in a memfd must be sealed and of the told size", "[base]") {
-  CHECK(refusal_of({.body_bytes = 4, .flags = 1}, "", file_with("four")) == Errc::kInvalid);  // the peer could still change it
+  CHECK(refusal_of({.body_bytes = 4, .flags = 1}, "", file_with("four")) ==
+        Errc::kInvalid);  // the peer could still change it
   Fd sealed(::memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   REQUIRE(::write(sealed.get(), "four", 4) == 4);
   REQUIRE(::fcntl(sealed.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0);
@@ -147,7 +148,9 @@ struct LoopedPair {
   LoopedPair() {
     loop = EventLoop::make().value();
     Pair pair;
-    left = Channel::make(*loop, std::move(pair.left), [](Message) {}, [] {}).value();
+    left = Channel::make(
+               *loop, std::move(pair.left), [](Message) {}, [] {})
+               .value();
     right = Channel::make(
                 *loop, std::move(pair.right), [this](Message message) { received.push_back(message.body); },
                 [this] { ++closed; })

@@ -23,9 +23,10 @@ TEST_CASE("ip: addresses of both families, there and back", "[base]") {
 }
 
 TEST_CASE("ip: what is no address", "[base]") {
-  for (const std::string& text : {std::string(), std::string("1.2.3"), std::string("1.2.3.4.5"), std::string("256.1.1.1"),
-                                  std::string("01.2.3.4"), std::string("::g"), std::string("fe80::1%eth0"),
-                                  std::string("1.2.3.4 "), std::string("1.2.3.4\0x", 9), std::string("example.com")}) {
+  for (const std::string& text :
+       {std::string(), std::string("1.2.3"), std::string("1.2.3.4.5"), std::string("256.1.1.1"),
+        std::string("01.2.3.4"), std::string("::g"), std::string("fe80::1%eth0"), std::string("1.2.3.4 "),
+        std::string("1.2.3.4\0x", 9), std::string("example.com")}) {
     INFO(text);
     CHECK_FALSE(Address::parse(text));
   }
@@ -48,7 +49,8 @@ TEST_CASE("ip: prefixes", "[base]") {
 
 TEST_CASE("ip: what is no prefix is refused with what to write", "[base]") {
   CHECK(Prefix::parse("10.1.0.0/8").error().message().find("10.0.0.0/8") != std::string::npos);
-  for (const char* text : {"10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "10.0.0.0/8/8", "2001:db8::/129", "::1/64", "/8"}) {
+  for (const char* text :
+       {"10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "10.0.0.0/8/8", "2001:db8::/129", "::1/64", "/8"}) {
     INFO(text);
     CHECK(Prefix::parse(text).error().code() == Errc::kInvalid);
   }
@@ -91,8 +93,8 @@ TEST_CASE("ip: endpoints", "[base]") {
 }
 
 TEST_CASE("ip: what is no endpoint", "[base]") {
-  for (const char* text : {"", "192.0.2.1:", "192.0.2.1:0", "192.0.2.1:65536", "192.0.2.1:x", "[2001:db8::1", "[2001:db8::1]x",
-                           "[2001:db8::1]:0", "dns.example.com:53"}) {
+  for (const char* text : {"", "192.0.2.1:", "192.0.2.1:0", "192.0.2.1:65536", "192.0.2.1:x", "[2001:db8::1",
+                           "[2001:db8::1]x", "[2001:db8::1]:0", "dns.example.com:53"}) {
     INFO(text);
     CHECK_FALSE(Endpoint::parse(text, 53));
   }

@@ -10,12 +10,24 @@ namespace {
 
 TEST_CASE("result: the kind of an error follows from errno", "[base]") {
   const auto [number, expected] = GENERATE(table<int, Errc>({
-      {EPERM, Errc::kDenied},        {EACCES, Errc::kDenied},     {ENOENT, Errc::kNotFound},
-      {ENODEV, Errc::kNotFound},     {ESRCH, Errc::kNotFound},    {EEXIST, Errc::kExists},
-      {EADDRINUSE, Errc::kExists},   {E2BIG, Errc::kFull},        {ENOSPC, Errc::kFull},
-      {ENOMEM, Errc::kFull},         {ENOSYS, Errc::kUnsupported}, {EOPNOTSUPP, Errc::kUnsupported},
-      {EINVAL, Errc::kInvalid},      {EAGAIN, Errc::kAgain},      {ENOBUFS, Errc::kAgain},
-      {EPIPE, Errc::kClosed},        {ECONNRESET, Errc::kClosed}, {EIO, Errc::kIo},
+      {EPERM, Errc::kDenied},
+      {EACCES, Errc::kDenied},
+      {ENOENT, Errc::kNotFound},
+      {ENODEV, Errc::kNotFound},
+      {ESRCH, Errc::kNotFound},
+      {EEXIST, Errc::kExists},
+      {EADDRINUSE, Errc::kExists},
+      {E2BIG, Errc::kFull},
+      {ENOSPC, Errc::kFull},
+      {ENOMEM, Errc::kFull},
+      {ENOSYS, Errc::kUnsupported},
+      {EOPNOTSUPP, Errc::kUnsupported},
+      {EINVAL, Errc::kInvalid},
+      {EAGAIN, Errc::kAgain},
+      {ENOBUFS, Errc::kAgain},
+      {EPIPE, Errc::kClosed},
+      {ECONNRESET, Errc::kClosed},
+      {EIO, Errc::kIo},
   }));
   INFO(number);
   CHECK(Error::from_errno("x", number).code() == expected);

@@ -33,8 +33,8 @@ struct Reply {
 
  private:
   bool is_denial() const {
-    return readable && response && recursion_available && !authoritative && !authentic && !truncated && answers.empty() &&
-           authority.size() == 1 && authority[0] == ". 5 IN SOA . . 1 3600 600 86400 5" &&
+    return readable && response && recursion_available && !authoritative && !authentic && !truncated &&
+           answers.empty() && authority.size() == 1 && authority[0] == ". 5 IN SOA . . 1 3600 600 86400 5" &&
            has_opt == (ede == 15);
   }
 };

@@ -40,7 +40,8 @@ TestRecord random_record(Random& random, const std::string& owner) {
     case 0:
       return cname_record(owner, random_name(random), static_cast<std::uint32_t>(random() % 90000));
     case 1:
-      return aaaa_record(owner, "2001:db8::" + std::to_string(random() % 9000), static_cast<std::uint32_t>(random() % 90000));
+      return aaaa_record(owner, "2001:db8::" + std::to_string(random() % 9000),
+                         static_cast<std::uint32_t>(random() % 90000));
     case 2:
       return soa_record(owner);
     default:
@@ -58,7 +59,8 @@ TestMessage random_answer(Random& random, const std::string& name) {
     at = next;
   }
   for (std::uint32_t i = 0; i < random() % 5; ++i) {
-    message.answers.push_back(random() % 3 == 0 ? random_record(random, random_name(random)) : random_record(random, at));
+    message.answers.push_back(random() % 3 == 0 ? random_record(random, random_name(random))
+                                                : random_record(random, at));
   }
   if (random() % 3 == 0) {
     message.authorities.push_back(random_record(random, random_name(random)));
@@ -71,7 +73,8 @@ TestMessage random_answer(Random& random, const std::string& name) {
 
 /// A record as ldns prints it, for comparison with the ones that it read itself.
 std::string text_of_record(const AnswerRecord& record) {
-  TestMessage message = postern::testing::answer_for(".", kTypeA, {{record.owner, record.type, record.ttl_s, record.data}});
+  TestMessage message =
+      postern::testing::answer_for(".", kTypeA, {{record.owner, record.type, record.ttl_s, record.data}});
   const Reply reply = read_reply(message.bytes());
   return reply.readable && reply.answers.size() == 1 ? reply.answers[0] : "unreadable";
 }
@@ -79,7 +82,8 @@ std::string text_of_record(const AnswerRecord& record) {
 /// damaged: ldns may refuse the message for a record that we never look into.
 void check_against_ldns(const std::string& bytes, const Question& question, bool damaged) {
   Answer answer;
-  if (parse_answer(bytes_of(bytes), {0x1234, question.wire(), false, &question}, {1}, answer) != AnswerVerdict::kUsable) {
+  if (parse_answer(bytes_of(bytes), {0x1234, question.wire(), false, &question}, {1}, answer) !=
+      AnswerVerdict::kUsable) {
     return;
   }
   const Reply seen = read_reply(bytes);
@@ -150,7 +154,8 @@ TEST_CASE("ldns: names", "[dnsproxy]") {
     ++taken;
     std::size_t position = at;
     ldns_rdf* read = nullptr;
-    REQUIRE(ldns_wire2dname(&read, reinterpret_cast<const std::uint8_t*>(message.data()), message.size(), &position) == LDNS_STATUS_OK);
+    REQUIRE(ldns_wire2dname(&read, reinterpret_cast<const std::uint8_t*>(message.data()), message.size(), &position) ==
+            LDNS_STATUS_OK);
     const std::unique_ptr<ldns_rdf, decltype(&ldns_rdf_deep_free)> owned(read, &ldns_rdf_deep_free);
     CHECK(position == reader.position());
     CHECK(std::string(reinterpret_cast<const char*>(ldns_rdf_data(read)), ldns_rdf_size(read)) ==

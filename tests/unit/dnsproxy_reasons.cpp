@@ -82,7 +82,8 @@ std::map<unsigned, std::function<void(ResolverLab&)>> rows() {
       {EGRESS_REASON_DNS_NO_SANDBOX, [](ResolverLab& lab) { lab.query(7, query_for("a.example.com")); }},
       {EGRESS_REASON_DNS_NO_POLICY,
        [](ResolverLab& lab) {
-         lab.resolver.set_sandbox({.id = 7, .policy = {}, .generation = 0, .staged = {}, .staged_generation = 0, .search = {}}, lab.now);
+         lab.resolver.set_sandbox(
+             {.id = 7, .policy = {}, .generation = 0, .staged = {}, .staged_generation = 0, .search = {}}, lab.now);
          lab.query(7, query_for("a.example.com"));
        }},
       {EGRESS_REASON_DNS_UPSTREAM_TIMEOUT,

@@ -42,13 +42,15 @@ Reply written(const TestMessage& query, const AnswerView& view, std::size_t limi
 }
 
 TEST_CASE("reply: an answer, with the question's case and a chain", "[dnsproxy]") {
-  const Answer answer = answer_of("www.example.com", kTypeA,
-                                  {cname_record("www.example.com", "cdn.example.net", 300), a_record("cdn.example.net", "192.0.2.1", 60),
-                                   a_record("cdn.example.net", "192.0.2.2", 60)});
+  const Answer answer =
+      answer_of("www.example.com", kTypeA,
+                {cname_record("www.example.com", "cdn.example.net", 300), a_record("cdn.example.net", "192.0.2.1", 60),
+                 a_record("cdn.example.net", "192.0.2.2", 60)});
   const Reply reply = written(query_for("WWW.Example.com"), {.answer = &answer, .dropped = {}});
   CHECK(reply.question == "WWW.Example.com. IN A");
   CHECK(reply.answers == std::vector<std::string>{"WWW.Example.com. 300 IN CNAME cdn.example.net.",
-                                                  "cdn.example.net. 60 IN A 192.0.2.1", "cdn.example.net. 60 IN A 192.0.2.2"});
+                                                  "cdn.example.net. 60 IN A 192.0.2.1",
+                                                  "cdn.example.net. 60 IN A 192.0.2.2"});
   CHECK_FALSE(reply.has_opt);
   CHECK_FALSE(reply.truncated);
   CHECK(reply.recursion_desired);
@@ -67,7 +69,13 @@ TEST_CASE("reply: OPT if and only if the query had it, DO copied", "[dnsproxy]")
 
 TEST_CASE("reply: the client's TTL is what remains, at most an hour", "[dnsproxy]") {
   const auto [ttl, age, expected] = GENERATE(table<std::uint32_t, std::uint32_t, std::string>({
-      {60, 0, "60"}, {60, 59, "1"}, {60, 60, "0"}, {60, 100, "0"}, {86400, 0, "3600"}, {86400, 84400, "2000"}, {0, 0, "0"},
+      {60, 0, "60"},
+      {60, 59, "1"},
+      {60, 60, "0"},
+      {60, 100, "0"},
+      {86400, 0, "3600"},
+      {86400, 84400, "2000"},
+      {0, 0, "0"},
   }));
   const Answer answer = answer_of("a.example", kTypeA, {a_record("a.example", "192.0.2.1", ttl)});
   CHECK(written(query_for("a.example"), {.answer = &answer, .dropped = {}, .age_s = age}).answers[0] ==
@@ -123,9 +131,10 @@ TEST_CASE("reply: signatures give way to addresses", "[dnsproxy]") {
 }
 
 TEST_CASE("reply: AD only when nothing was changed and the client wants to know", "[dnsproxy]") {
-  const Answer answer = answer_of("a.example", kTypeA,
-                                  {a_record("a.example", "192.0.2.1"), a_record("a.example", "192.0.2.2"),
-                                   rrsig_record("a.example", kTypeA)}, true);
+  const Answer answer = answer_of(
+      "a.example", kTypeA,
+      {a_record("a.example", "192.0.2.1"), a_record("a.example", "192.0.2.2"), rrsig_record("a.example", kTypeA)},
+      true);
   AnswerView view{.answer = &answer, .dropped = {}};
   const auto dnssec = edns_query_for("a.example", kTypeA, {.dnssec_ok = true});
   TestMessage wants = query_for("a.example");
@@ -138,7 +147,8 @@ TEST_CASE("reply: AD only when nothing was changed and the client wants to know"
   CHECK_FALSE(written(dnssec, view).authentic);
   CHECK(written(dnssec, view).answers == std::vector<std::string>{"a.example. 60 IN A 192.0.2.2"});
   // An upstream's stray record counts as a change too.
-  const Answer reduced = answer_of("a.example", kTypeA, {a_record("a.example", "192.0.2.1"), a_record("x.example", "192.0.2.9")}, true);
+  const Answer reduced =
+      answer_of("a.example", kTypeA, {a_record("a.example", "192.0.2.1"), a_record("x.example", "192.0.2.9")}, true);
   CHECK_FALSE(written(dnssec, {.answer = &reduced, .dropped = {}}).authentic);
 }
 

@@ -11,8 +11,11 @@
 namespace postern::testing {
 namespace {
 
-const LabPolicy kPolicy{.rules = {{"api.example.com"}, {"*.files.example.com"}, {"sts.*.cloud.example"},
-                                  {"db.ns.svc.cluster.local", "5432"}, {"lookup.example.org", ""}}};
+const LabPolicy kPolicy{.rules = {{"api.example.com"},
+                                  {"*.files.example.com"},
+                                  {"sts.*.cloud.example"},
+                                  {"db.ns.svc.cluster.local", "5432"},
+                                  {"lookup.example.org", ""}}};
 const std::vector<std::string> kSearch{"ns.svc.cluster.local", "svc.cluster.local", "cluster.local"};
 
 Reply last_reply(const ResolverLab& lab) {
@@ -35,13 +38,13 @@ TEST_CASE("resolver: which names get what", "[dnsproxy]") {
       {"x.api.example.com", Gets::kNoData},
       {"api.example.com.evil.net", Gets::kNoData},
       {"sts.a.b.cloud.example", Gets::kNoData},
-      {"files.example.com", Gets::kNoData},          // not under its own wildcard, but above names that are
-      {"example.com", Gets::kNoData},                // above an allowed name: NXDOMAIN would deny it too
-      {"com", Gets::kNoData},                        // likewise, although a single label
+      {"files.example.com", Gets::kNoData},  // not under its own wildcard, but above names that are
+      {"example.com", Gets::kNoData},        // above an allowed name: NXDOMAIN would deny it too
+      {"com", Gets::kNoData},                // likewise, although a single label
       {".", Gets::kNoData},
-      {"cluster.local", Gets::kNoData},              // a suffix itself
+      {"cluster.local", Gets::kNoData},  // a suffix itself
       {"ns.svc.cluster.local", Gets::kNoData},
-      {"net", Gets::kNxDomain},                      // a single label
+      {"net", Gets::kNxDomain},  // a single label
       {"localhost", Gets::kNxDomain},
       {"other.ns.svc.cluster.local", Gets::kNxDomain},
       {"API.example.com.ns.svc.CLUSTER.local", Gets::kNxDomain},  // what a search list makes of an allowed name
@@ -90,9 +93,9 @@ TEST_CASE("resolver: no byte trick makes another name of it", "[dnsproxy]") {
 
 TEST_CASE("resolver: types under an allowed name", "[dnsproxy]") {
   const auto [type, what] = GENERATE(table<int, std::string>({
-      {2, "NS"}, {6, "SOA"}, {15, "MX"}, {16, "TXT"}, {33, "SRV"}, {35, "NAPTR"}, {39, "DNAME"}, {41, "OPT"}, {43, "DS"},
-      {46, "RRSIG"}, {48, "DNSKEY"}, {64, "SVCB"}, {65, "HTTPS"}, {99, "SPF"}, {251, "IXFR"}, {252, "AXFR"}, {257, "CAA"},
-      {0, "0"}, {65535, "65535"}, {12, "PTR"},
+      {2, "NS"},     {6, "SOA"},    {15, "MX"},    {16, "TXT"},    {33, "SRV"},      {35, "NAPTR"}, {39, "DNAME"},
+      {41, "OPT"},   {43, "DS"},    {46, "RRSIG"}, {48, "DNSKEY"}, {64, "SVCB"},     {65, "HTTPS"}, {99, "SPF"},
+      {251, "IXFR"}, {252, "AXFR"}, {257, "CAA"},  {0, "0"},       {65535, "65535"}, {12, "PTR"},
   }));
   INFO(what);
   ResolverLab lab;
@@ -110,7 +113,8 @@ TEST_CASE("resolver: A, AAAA and CNAME of an allowed name go upstream as fresh q
   const std::uint16_t type = GENERATE(as<std::uint16_t>(), kTypeA, kTypeAaaa, kTypeCname);
   ResolverLab lab;
   lab.sandbox(7, kPolicy);
-  TestMessage query = edns_query_for("Api.Example.com", type, {.dnssec_ok = true, .data = u16(10) + u16(8) + "COOKIE!!"});
+  TestMessage query =
+      edns_query_for("Api.Example.com", type, {.dnssec_ok = true, .data = u16(10) + u16(8) + "COOKIE!!"});
   query.flags |= 0x10;
   lab.query(7, query);
   REQUIRE(lab.asked.size() == 1);
@@ -214,7 +218,8 @@ TEST_CASE("resolver: an empty policy denies every name, and none at all fails ev
   lab.sandbox(7, {.rules = {}});
   lab.query(7, query_for("api.example.com"));
   CHECK(last_reply(lab).is_nodata_denial());
-  lab.resolver.set_sandbox({.id = 8, .policy = {}, .generation = 0, .staged = {}, .staged_generation = 0, .search = {}}, lab.now);
+  lab.resolver.set_sandbox({.id = 8, .policy = {}, .generation = 0, .staged = {}, .staged_generation = 0, .search = {}},
+                           lab.now);
   lab.query(8, edns_query_for("api.example.com"));
   CHECK(last_reply(lab).rcode == 2);
   CHECK(last_reply(lab).ede == 14);
@@ -231,7 +236,8 @@ TEST_CASE("resolver: a sandbox that nobody told of gets no reply, and one that w
   lab.sandbox(7, kPolicy);
   lab.query(7, query_for("api.example.com"));
   lab.resolver.remove_sandbox(7);
-  lab.upstream_answers(postern::testing::answer_for("api.example.com", kTypeA, {a_record("api.example.com", "192.0.2.1")}));
+  lab.upstream_answers(
+      postern::testing::answer_for("api.example.com", kTypeA, {a_record("api.example.com", "192.0.2.1")}));
   CHECK(lab.replies.empty());
   CHECK(lab.store.writes == 0);
 }

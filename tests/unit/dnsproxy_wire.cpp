@@ -66,8 +66,10 @@ TEST_CASE("wire: the longest name", "[dnsproxy]") {
   CHECK(read_name(std::string(12, '\0') + name_of_labels(127), 12).size() == 255);
   CHECK(read_name(std::string(12, '\0') + name_of_labels(128), 12) == "error");
   const std::string label63 = "\x3f" + std::string(63, 'a');
-  CHECK(read_name(std::string(12, '\0') + label63 + label63 + label63 + "\x3d" + std::string(61, 'a') + '\0', 12).size() == 255);
-  CHECK(read_name(std::string(12, '\0') + label63 + label63 + label63 + "\x3e" + std::string(62, 'a') + '\0', 12) == "error");
+  CHECK(read_name(std::string(12, '\0') + label63 + label63 + label63 + "\x3d" + std::string(61, 'a') + '\0', 12)
+            .size() == 255);
+  CHECK(read_name(std::string(12, '\0') + label63 + label63 + label63 + "\x3e" + std::string(62, 'a') + '\0', 12) ==
+        "error");
   // Compression may not stretch it either.
   const std::string base = std::string(12, '\0') + name_of_labels(126);  // 253 bytes at 12
   CHECK(read_name(base + "\1y\xc0\x0c", base.size()).size() == 255);
