@@ -32,16 +32,29 @@ struct sk_buff___checksum {
 
 extern void *bpf_cast_to_kern_ctx(void *ctx) __weak __ksym; /* kernel 6.2 */
 
-/* Reads the frame's headers; pulls them into the linear part first when a sender left them outside it. */
-EGRESS_SUBPROG int egress_read(struct __sk_buff *skb, int out, struct egress_packet *p)
+/* Reads the headers as far as they lie in the linear part of the frame. */
+EGRESS_SUBPROG int egress_read_linear(struct __sk_buff *skb, int out, struct egress_packet *p)
 {
-	const __u32 want = skb->len < EGRESS_HEADERS_MAX ? skb->len : EGRESS_HEADERS_MAX;
-
 	if (!p)
 		return EGRESS_REASON_TRUNCATED;
-	if ((void *)(long)skb->data + want > (void *)(long)skb->data_end)
-		bpf_skb_pull_data(skb, want);
 	return egress_parse((void *)(long)skb->data, (void *)(long)skb->data_end, skb->len, skb->vlan_present, out, p);
+}
+
+/*
+ * Reads the frame's headers, wherever its sender left them. Pulling copies a TCP segment whose clone
+ * waits for its acknowledgement (a microsecond), so it is done only when something is missing, which
+ * it never is of what a TCP or UDP socket sends.
+ */
+static __always_inline int egress_read(struct __sk_buff *skb, int out, struct egress_packet *p)
+{
+	const __u32 want = skb->len < EGRESS_HEADERS_MAX ? skb->len : EGRESS_HEADERS_MAX;
+	int reason = egress_read_linear(skb, out, p);
+
+	if (reason != EGRESS_REASON_TRUNCATED && (!egress_is_icmp_error(p) || p->quotes))
+		return reason;
+	if ((void *)(long)skb->data + want <= (void *)(long)skb->data_end || bpf_skb_pull_data(skb, want))
+		return reason;
+	return egress_read_linear(skb, out, p);
 }
 
 /* To the DNS proxy: the frame crosses into the steering namespace with the sandbox's id as its source. */
