@@ -18,9 +18,23 @@ bool is_live(const egress_grant_slot& slot, BootNs now) { return slot.deadline_b
 }  // namespace
 
 void GrantBook::add_sandbox(std::uint32_t sandbox) {
+  const auto known = sandboxes_.find(sandbox);
+  if (known != sandboxes_.end() && !is_current(sandbox, known->second)) {
+    remove_sandbox(sandbox);
+  }
   if (sandboxes_.try_emplace(sandbox).second) {
     adoptions_.push_back({sandbox, std::nullopt});
   }
+}
+
+/// Nobody else writes or erases our grants: one that is missing means that the map is another one, of a
+/// gate that was loaded anew and counts its sandboxes from the start.
+bool GrantBook::is_current(std::uint32_t sandbox, const Grants& grants) {
+  if (grants.empty()) {
+    return true;
+  }
+  const auto stored = store_.read_grant(sandbox, grants.begin()->first);
+  return stored && *stored && std::memcmp(&**stored, &grants.begin()->second, sizeof(egress_grant)) == 0;
 }
 
 void GrantBook::remove_sandbox(std::uint32_t sandbox) {
@@ -248,8 +262,13 @@ void GrantBook::purge_sandbox(std::uint32_t sandbox, Grants& grants, BootNs befo
 void GrantBook::purge(BootNs now) {
   const std::uint64_t kept_ns = kExpiredKeptS * kNsPerS;
   const BootNs before{now.ns > kept_ns ? now.ns - kept_ns : 0};
-  for (auto& [sandbox, grants] : sandboxes_) {
-    purge_sandbox(sandbox, grants, before);
+  auto next = sandboxes_.upper_bound(purged_);
+  if (next == sandboxes_.end()) {
+    next = sandboxes_.begin();
+  }
+  if (next != sandboxes_.end()) {
+    purged_ = next->first;
+    purge_sandbox(next->first, next->second, before);
   }
 }
 

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -42,6 +43,7 @@ class GrantBook {
   GrantBook(GrantStore& store, std::uint8_t worker, std::uint32_t first_name_id)
       : store_(store), worker_(worker), next_name_(first_name_id & kNameIdMask) {}
 
+  /// A sandbox that is known already keeps its grants, unless its map was replaced by another.
   void add_sandbox(std::uint32_t sandbox);
   void remove_sandbox(std::uint32_t sandbox);
 
@@ -55,7 +57,7 @@ class GrantBook {
   /// Takes over what the kernel holds for a sandbox that we do not know yet (after a restart), a
   /// bounded step at a time. @return false when nothing is left to take over.
   bool adopt_some();
-  /// Removes what has been expired for long.
+  /// Removes what has been expired for long, of one sandbox; the next call takes the next one.
   void purge(BootNs now);
 
   /// Counted for the metrics.
@@ -79,6 +81,7 @@ class GrantBook {
     std::uint32_t slots = 0;
   };
 
+  bool is_current(std::uint32_t sandbox, const Grants& grants);
   Result<egress_grant*> grant_of(std::uint32_t sandbox, Grants& grants, const Address& address, BootNs now);
   Result<std::uint32_t> acquire_name(Wire wire, BootNs now);
   void release_name(std::uint32_t id);
@@ -89,7 +92,8 @@ class GrantBook {
   GrantStore& store_;
   std::uint8_t worker_;
   std::uint32_t next_name_;
-  std::unordered_map<std::uint32_t, Grants> sandboxes_;
+  std::map<std::uint32_t, Grants> sandboxes_;
+  std::uint32_t purged_ = 0;  // the sandbox of the last purge
   std::unordered_map<std::string, Name, KeyedHash> names_;
   std::unordered_map<std::uint32_t, std::string> name_texts_;
   std::vector<Adoption> adoptions_;

@@ -251,48 +251,58 @@ bool Resolver::failed_lately(Sandbox& sandbox, const Waiter& waiter, const Quest
   return true;
 }
 
-void Resolver::finish_flight(std::uint64_t ticket, std::vector<Waiter>& waiters, Question& question) {
+void Resolver::forget_answers() {
+  cache_.clear();
+  failures_.clear();
+  for (auto& [question, flight] : flights_) {
+    flight.forgotten = true;
+  }
+}
+
+/// The flight, taken off the books; without waiters if there is none with this ticket.
+Resolver::Flight Resolver::finish_flight(std::uint64_t ticket, Question& question) {
   const auto known = tickets_.find(ticket);
   if (known == tickets_.end()) {
-    return;
+    return {};
   }
   question = std::move(known->second);
   tickets_.erase(known);
-  const auto flight = flights_.find(question);
-  waiters = std::move(flight->second.waiters);
-  flights_.erase(flight);
-  for (const Waiter& waiter : waiters) {
+  const auto found = flights_.find(question);
+  Flight flight = std::move(found->second);
+  flights_.erase(found);
+  for (const Waiter& waiter : flight.waiters) {
     if (Sandbox* sandbox = find(waiter.client.sandbox); sandbox != nullptr && sandbox->waiting > 0) {
       --sandbox->waiting;
     }
   }
+  return flight;
 }
 
 void Resolver::on_answer(std::uint64_t ticket, Answer answer, BootNs now) {
-  std::vector<Waiter> waiters;
   Question question;
-  finish_flight(ticket, waiters, question);
+  Flight flight = finish_flight(ticket, question);
   const auto shared = std::make_shared<const Answer>(std::move(answer));
-  if (!waiters.empty()) {
+  if (!flight.waiters.empty() && !flight.forgotten) {
     cache_.store(question, shared);
   }
-  for (Waiter& waiter : waiters) {
+  for (Waiter& waiter : flight.waiters) {
     deliver(std::move(waiter), shared, false, now);
   }
 }
 
 void Resolver::on_failure(std::uint64_t ticket, UpstreamFailure failure, BootNs now) {
-  std::vector<Waiter> waiters;
   Question question;
-  finish_flight(ticket, waiters, question);
-  if (waiters.empty()) {
+  const Flight flight = finish_flight(ticket, question);
+  if (flight.waiters.empty()) {
     return;
   }
   if (failures_.size() >= kFailuresMax) {
     failures_.clear();  // each costs one question upstream to learn again
   }
-  failures_[question] = {failure, now + kFailureMs * kNsPerMs};
-  for (const Waiter& waiter : waiters) {
+  if (!flight.forgotten) {
+    failures_[question] = {failure, now + kFailureMs * kNsPerMs};
+  }
+  for (const Waiter& waiter : flight.waiters) {
     if (Sandbox* sandbox = find(waiter.client.sandbox)) {
       fail(*sandbox, waiter, reason_of(failure), now);
     }
@@ -362,9 +372,10 @@ void Resolver::respond(
   seams_.replies.reply(waiter.client, {buffer_.data(), size});
   outcome.rcode = answer.rcode;
   outcome.ttl_s = view.client_ttl_s(answer.ttl_s);
-  outcome.reason = outcome.addresses.empty() ? EGRESS_REASON_DNS_NO_DATA
-                   : cached                  ? EGRESS_REASON_DNS_CACHED
-                                             : EGRESS_REASON_DNS_ALLOWED;
+  const bool has_data = !outcome.addresses.empty() || (waiter.query.type == kTypeCname && !answer.records.empty());
+  outcome.reason = !has_data ? EGRESS_REASON_DNS_NO_DATA
+                   : cached  ? EGRESS_REASON_DNS_CACHED
+                             : EGRESS_REASON_DNS_ALLOWED;
   tell(sandbox, waiter, outcome, now);
 }
 

@@ -90,7 +90,8 @@ class Resolver {
   /// Fails what has been held back for too long: the swap it waits for may never come.
   void expire_held(BootNs now);
 
-  AnswerCache& cache() { return cache_; }
+  /// Forgets what upstreams said and are about to say; who waits still gets it. For new upstreams.
+  void forget_answers();
 
  private:
   struct Sandbox {
@@ -105,6 +106,11 @@ class Resolver {
     Client client;
     Query query;
     BootNs asked;
+  };
+  struct Flight {
+    std::uint64_t ticket = 0;
+    bool forgotten = false;  // its answer is for those who wait only
+    std::vector<Waiter> waiters;
   };
   struct Held {
     Waiter waiter;
@@ -143,17 +149,13 @@ class Resolver {
   void deny(Sandbox& sandbox, const Waiter& waiter, const NameMatch& match, std::uint8_t reason, BootNs now);
   void fail(Sandbox& sandbox, const Waiter& waiter, std::uint8_t reason, BootNs now);
   void tell(Sandbox& sandbox, const Waiter& waiter, const Outcome& outcome, BootNs now);
-  void finish_flight(std::uint64_t ticket, std::vector<Waiter>& waiters, Question& question);
+  Flight finish_flight(std::uint64_t ticket, Question& question);
   Sandbox* find(std::uint32_t id);
 
   Seams seams_;
   AnswerCache cache_;
   std::uint32_t grant_s_min_ = 30;
   std::unordered_map<std::uint32_t, Sandbox> sandboxes_;
-  struct Flight {
-    std::uint64_t ticket = 0;
-    std::vector<Waiter> waiters;
-  };
   std::unordered_map<Question, Flight, QuestionHash> flights_;
   std::unordered_map<std::uint64_t, Question> tickets_;
   std::uint64_t next_ticket_ = 1;

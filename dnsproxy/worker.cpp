@@ -18,7 +18,7 @@
 namespace postern {
 namespace {
 
-constexpr std::uint64_t kPurgeMs = 10'000;
+constexpr std::uint64_t kPurgeMs = 250;  // for one sandbox
 constexpr std::uint64_t kAdoptMs = 2;
 constexpr std::uint64_t kHeldMs = 500;
 
@@ -154,7 +154,11 @@ class Worker final : public ReplySink {
         if (!settings) {
           return std::move(settings).error();
         }
-        upstream_.set_upstreams(settings->upstreams);
+        if (upstreams_ != settings->upstreams) {
+          upstreams_ = settings->upstreams;
+          upstream_.set_upstreams(upstreams_);
+          resolver_.forget_answers();  // other upstreams may have other views
+        }
         resolver_.set_grant_s_min(settings->grant_s_min);
         return {};
       }
@@ -213,6 +217,7 @@ class Worker final : public ReplySink {
   std::array<std::unique_ptr<TcpListener>, 2> tcp_;
   std::unique_ptr<Channel> keeper_;
   std::map<std::uint32_t, std::shared_ptr<const WorkerPolicy>> policies_;
+  std::vector<Endpoint> upstreams_;
   bool adopting_ = false;
   bool failed_ = false;
 };

@@ -33,6 +33,9 @@ namespace {
 std::string end_of(const std::function<int()>& child) {
   const pid_t pid = ::fork();
   if (pid == 0) {
+    const int nowhere = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+    ::dup2(nowhere, STDOUT_FILENO);
+    ::dup2(nowhere, STDERR_FILENO);
     ::_exit(child());
   }
   int status = 0;

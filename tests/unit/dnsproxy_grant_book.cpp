@@ -256,6 +256,31 @@ TEST_CASE("grants: adoption goes in steps, and what was adopted is purged in tim
   CHECK(fresh.store.grants.empty());
 }
 
+TEST_CASE("grants: a map that was replaced by an empty one is not taken for the old one", "[dnsproxy]") {
+  Book book;
+  REQUIRE(book.allow({}));
+  book.book.add_sandbox(kSandbox);  // told again, as at every policy change: nothing is forgotten
+  CHECK(book.book.names_of(kSandbox, book.address, kNow).size() == 1);
+  book.store.grants.clear();
+  book.book.add_sandbox(kSandbox);
+  CHECK(book.book.names_of(kSandbox, book.address, kNow).empty());
+  REQUIRE(book.allow({}));
+  CHECK(book.store.grants.size() == 1);
+}
+
+TEST_CASE("grants: each purge takes the next sandbox", "[dnsproxy]") {
+  Book book;
+  const std::string name = wire_name("a.example");
+  for (std::uint32_t sandbox = 1; sandbox <= 3; ++sandbox) {
+    book.book.add_sandbox(sandbox);
+    REQUIRE(book.book.allow(sandbox, book.address, {bytes_of(name), 1, 2, 3, 1, in_s(10)}, kNow));
+  }
+  for (std::size_t left = 3; left-- > 0;) {
+    book.book.purge(in_s(1000));
+    CHECK(book.store.grants.size() == left);
+  }
+}
+
 TEST_CASE("grants: purging spares what one name still holds, and tries again what cannot be erased", "[dnsproxy]") {
   Book book;
   REQUIRE(book.allow({.until_s = 10}));

@@ -230,6 +230,15 @@ TEST_CASE("resolver: through a CNAME chain only its end is granted, under the na
   CHECK(deadline_s(lab, "192.0.2.1") == 720);  // the client may hold the address for its own TTL
 }
 
+TEST_CASE("resolver: a question for the CNAME itself gets it, and opens nothing", "[dnsproxy]") {
+  ResolverLab lab;
+  lab.sandbox(7, kPolicy);
+  lab.exchange(7, query_for("one.example.com", kTypeCname), {cname_record("one.example.com", "cdn.example.net")});
+  CHECK(last_reply(lab).answers == std::vector<std::string>{"one.example.com. 60 IN CNAME cdn.example.net."});
+  CHECK(lab.events.back().reason == EGRESS_REASON_DNS_ALLOWED);
+  CHECK(lab.store.writes == 0);
+}
+
 TEST_CASE("resolver: names and types that do not exist come through as they are", "[dnsproxy]") {
   ResolverLab lab;
   lab.sandbox(7, kPolicy);

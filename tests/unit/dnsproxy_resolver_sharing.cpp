@@ -132,6 +132,19 @@ TEST_CASE("resolver: a failure is remembered for a second (RFC 9520)", "[dnsprox
   CHECK(lab.asked.size() == 3);
 }
 
+TEST_CASE("resolver: with new upstreams nothing that others said is left, nor what they say late", "[dnsproxy]") {
+  ResolverLab lab;
+  lab.sandbox(1, kPolicy);
+  lab.exchange(1, query_for("a.example.com"), {a_record("a.example.com", "192.0.2.1", 300)});
+  lab.query(1, query_for("b.example.com"));
+  lab.resolver.forget_answers();
+  lab.upstream_answers(one_address("b.example.com"));
+  CHECK(lab.replies.size() == 2);  // who waits gets it
+  lab.query(1, query_for("a.example.com"));
+  lab.query(1, query_for("b.example.com"));
+  CHECK(lab.asked.size() == 4);
+}
+
 TEST_CASE("resolver: the memory of failures is bounded", "[dnsproxy]") {
   ResolverLab lab;
   lab.sandbox(1, kPolicy);
