@@ -51,10 +51,15 @@ def busy_s():
 class CpuMeter:
     """Processor time that a load costs: non-idle time - the generator's own - the idle baseline."""
 
-    def __init__(self, baseline_s=2.0):
-        began, busy = time.monotonic(), busy_s()
-        time.sleep(baseline_s)
-        self.baseline = (busy_s() - busy) / (time.monotonic() - began)  # busy seconds a second
+    def __init__(self, baseline_s=2.0, quiet_by_s=60):
+        # The baseline is taken off every measurement, so what will not last must not be in it.
+        deadline = time.monotonic() + quiet_by_s
+        while True:
+            began, busy = time.monotonic(), busy_s()
+            time.sleep(baseline_s)
+            self.baseline = (busy_s() - busy) / (time.monotonic() - began)  # busy seconds a second
+            if self.baseline <= BASELINE_MAX or time.monotonic() > deadline:
+                break
         if self.baseline > BASELINE_MAX:
             print(f"WARNING: {self.baseline:.1f} of {os.cpu_count()} processors are busy with other things: cpu_us_per_query will be "
                   "wrong, and the rest too low", flush=True)
