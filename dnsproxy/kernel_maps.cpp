@@ -2,6 +2,7 @@
 #include "dnsproxy/kernel_maps.h"
 
 #include <linux/bpf.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -11,6 +12,12 @@
 namespace postern {
 namespace {
 
+/// Elements of our maps are not allocated beforehand: the kernel takes them from a small stock of the
+/// processor, which an interrupt fills again. A burst may find it empty for a moment (ENOMEM).
+constexpr int kStockTries = 200;
+
+int once(bpf_cmd command, bpf_attr& attr) { return ::syscall(__NR_bpf, command, &attr, sizeof(attr)) == 0 ? 0 : errno; }
+
 /// One map command of bpf(2). 0, or the errno.
 int map_command(bpf_cmd command, int map, const void* key, void* value, std::uint64_t flags) {
   bpf_attr attr;
@@ -19,7 +26,12 @@ int map_command(bpf_cmd command, int map, const void* key, void* value, std::uin
   attr.key = reinterpret_cast<std::uint64_t>(key);
   attr.value = reinterpret_cast<std::uint64_t>(value);  // in a union with next_key
   attr.flags = flags;
-  return ::syscall(__NR_bpf, command, &attr, sizeof(attr)) == 0 ? 0 : errno;
+  int failed = once(command, attr);
+  for (int i = 0; failed == ENOMEM && i < kStockTries; ++i) {
+    ::sched_yield();
+    failed = once(command, attr);
+  }
+  return failed;
 }
 
 }  // namespace
