@@ -114,7 +114,8 @@ TEST_CASE("finished flows wait for their last packets, and use up no quota") {
   }
   CHECK(lab.finished_count() == EGRESS_CLOSED_MAX - 1);
   CHECK(lab.run(connection(kFirst + 1)).reason == EGRESS_REASON_KNOWN_FLOW);
-  for (const std::uint16_t port : std::to_array<std::uint16_t>({2, 3, 4})) {  // the first takes the place of kAgain's key, the others of flows
+  // The first takes the place of kAgain's key, the others of flows.
+  for (const std::uint16_t port : std::to_array<std::uint16_t>({2, 3, 4})) {
     CHECK(opens(port));
     CHECK(reset(port));
   }
