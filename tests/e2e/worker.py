@@ -82,9 +82,9 @@ class Worker:
         authority = self.control.authority
         kubeconfig = authority.kubeconfig("kubelet", self.control.server, "system:node:" + NODE_NAME, "system:nodes",
                                           hosts=[self.control.address, NODE_NAME])
-        config = os.path.join(self.folder, "kubelet.json")
-        with open(config, "w", encoding="utf-8") as file:
-            json.dump(kubelet_config(authority, authority.path("kubelet.pem"), authority.path("kubelet.key")), file)
+        # Where kubeadm puts it, and where Postern looks for clusterDNS. JSON is YAML.
+        config = self.node.write("/var/lib/kubelet/config.yaml", json.dumps(
+            kubelet_config(authority, authority.path("kubelet.pem"), authority.path("kubelet.key"))))
         self.daemons["kubelet"] = self.node.daemon("kubelet", [
             self.control.program("kubelet"), "--config", config, "--kubeconfig", kubeconfig, "--hostname-override", NODE_NAME,
             "--node-ip", self.control.address, "--container-runtime=remote", "--container-runtime-endpoint=unix://" + SOCKET,
