@@ -24,7 +24,8 @@ import demo  # noqa: E402  (screen.py put scripts/ on the path)
 
 def without_gate(story, cluster):
     story.part("Without the gate: everything is reachable")
-    agent_pod.prepare(cluster)
+    agent_pod.load_image(cluster)
+    agent_pod.make_namespace(cluster)
     pod = agent_pod.AgentPod(cluster, "agent-0")
     story.note(f"pod {agent_pod.NAMESPACE}/{pod.name} runs at {pod.address}, no Postern in the cluster")
     story.five_steps(pod, demo.WITHOUT_GATE)
