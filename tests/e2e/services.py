@@ -75,7 +75,7 @@ table ip e2e_services {{
     jump services
   }}
   chain out {{
-    type nat hook output priority dstnat
+    type nat hook output priority -100
     jump services
   }}
   chain unknown {{
