@@ -16,7 +16,7 @@ from lab.cleanup import what_is_left  # noqa: E402
 
 from e2e import agent_pod  # noqa: E402
 from e2e.cluster import Cluster  # noqa: E402
-from e2e.machine import Machine  # noqa: E402
+from e2e.machine import Snapshot  # noqa: E402
 from e2e.screen import Story  # noqa: E402
 
 import demo  # noqa: E402  (screen.py put scripts/ on the path)
@@ -53,13 +53,13 @@ def main():
     if os.geteuid() != 0:
         sys.exit("e2e: it makes namespaces, mounts and cgroups: run it with sudo")
     story = Story()
-    before = Machine()
+    before = Snapshot.of_machine()
     try:
         scenario(story, options)
     except (CommandFailed, TimeoutError, OSError, RuntimeError) as error:
         story.check(f"the scenario could go on: {error}", False)
     story.part("Nothing is left on this machine")
-    after = Machine()
+    after = Snapshot.of_machine()
     left = what_is_left(os.getpid()) + after.left_since(before)
     story.note("looked at, before and after: " + after.counts())
     story.check("nothing is left: no namespace, process, mount, cgroup, file, pin, program, map or link", not left, " | ".join(left))

@@ -31,27 +31,52 @@ def objects(kind, wrap=lambda argv: argv):
     return found
 
 
-class Machine:
-    """All of it as sets of texts, by what they are."""
+def mounts(path="/proc/self/mountinfo"):
+    with open(path, encoding="utf-8") as file:
+        return {f"{line.split()[4]} ({line.split(' - ')[1].split()[0]})" for line in file}
 
-    def __init__(self):
-        self.seen = {
-            "files": set().union(*(entries(folder) for folder in FOLDERS)),
-            "cgroups": {path for mount, _, _ in cleanup.cgroup_mounts() for path in glob.glob(mount + "/*/")},
-            "mounts": {line.split()[4] for line in open("/proc/self/mountinfo", encoding="utf-8")},
-            "links": {line.split(": ")[1].split("@")[0] for line in run(["ip", "-o", "link"]).out.splitlines()},
-            "firewall rules": set(run(["nft", "list", "ruleset"], check=False).out.splitlines()),
-            "kernel settings": {f"{key} = {open('/proc/sys/' + key, encoding='ascii').read().strip()}" for key in SYSCTLS},
-            "processes": {text for text in map(_process, glob.glob("/proc/[0-9]*")) if text},
-            "BPF programs": objects("prog"), "BPF maps": objects("map"), "BPF links": objects("link"),
-        }
+
+def links(wrap=lambda argv: argv):
+    return {line.split(": ")[1].split("@")[0] for line in run(wrap(["ip", "-o", "link"])).out.splitlines()}
+
+
+def settings():
+    found = set()
+    for key in SYSCTLS:
+        with open("/proc/sys/" + key, encoding="ascii") as file:
+            found.add(f"{key} = {file.read().strip()}")
+    return found
+
+
+class Snapshot:
+    """Sets of texts, by what they are."""
+
+    def __init__(self, **seen):
+        self.seen = {what.replace("_", " "): texts for what, texts in seen.items()}
+
+    @classmethod
+    def of_machine(cls):
+        return cls(files=set().union(*map(entries, FOLDERS)), mounts=mounts(), links=links(), kernel_settings=settings(),
+                   cgroups={path for mount, _, _ in cleanup.cgroup_mounts() for path in glob.glob(mount + "/*/")},
+                   firewall_rules=set(run(["nft", "list", "ruleset"], check=False).out.splitlines()),
+                   processes={text for text in map(_process, glob.glob("/proc/[0-9]*")) if text},
+                   BPF_programs=objects("prog"), BPF_maps=objects("map"), BPF_links=objects("link"))
+
+    @classmethod
+    def of_node(cls, node):
+        """What Postern could leave on a node that goes on without it; pods come and go, so their things are not in it."""
+        folders = ["/run/postern", "/etc/postern", "/var/lib/postern", "/var/lib/kubelet/seccomp", cleanup.BPFFS, "/run/netns"]
+        files = {os.path.join(folder, path[len(node.path(folder)) + 1:]) for folder in folders for path in entries(node.path(folder))}
+        routes = run(["ip", "-n", node.ns.name, "rule"]).out + run(["ip", "-n", node.ns.name, "-6", "rule"]).out
+        return cls(files={f for f in files if not f.startswith("/run/netns/cni-")}, rules=set(routes.splitlines()),
+                   links={link for link in links(node.ns.wrap) if not link.startswith("veth")},
+                   network_namespaces=node.network_namespaces(), firewall_tables=set(node.ns.run(["nft", "list", "tables"]).out.splitlines()),
+                   attached_programs=set(node.ns.run(["bpftool", "net", "show"], check=False).out.splitlines()),
+                   BPF_programs=objects("prog"), BPF_maps=objects("map"), BPF_links=objects("link"))
 
     def left_since(self, before):
         """What is here and was not before, as texts with what they are."""
-        left = []
-        for what, now in self.seen.items():
-            left += [f"{what}: {text}" for text in sorted(now - before.seen[what]) if not _others(text)]
-        return left
+        return [f"{what}: {text}" for what, now in self.seen.items() for text in sorted(now - before.seen[what]) if not _others(text)]
 
     def counts(self):
         return ", ".join(f"{len(texts)} {what}" for what, texts in self.seen.items())

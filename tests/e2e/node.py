@@ -141,3 +141,14 @@ class Node:
             except OSError:  # it has just ended
                 continue
         return found
+
+    def network_namespaces(self):
+        """Network namespaces that no pod's: of the node's processes and of its mounts, as the kernel numbers them."""
+        pods = {os.stat(self.path("/run/netns/" + name)).st_ino for name in os.listdir(self.path("/run/netns")) if name.startswith("cni-")}
+        found = set()
+        for pid in self.pids():
+            try:
+                found.add(os.stat(f"/proc/{pid}/ns/net").st_ino)
+            except OSError:  # it has just ended
+                continue
+        return {f"net:[{number}]" for number in found - pods}
