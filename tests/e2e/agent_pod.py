@@ -90,6 +90,12 @@ class AgentPod:
                            "except urllib.error.HTTPError as e: print('HTTP', e.code)\n"
                            "except OSError as e: print('failed:', getattr(e, 'reason', e))")
 
+    def connect(self, address, port, timeout=6):
+        """One TCP connection from the pod: "ok", or the errno's name."""
+        return self.python("import errno, socket\n"
+                           f"try: socket.create_connection(({address!r}, {port}), {timeout}).close(); print('ok')\n"
+                           "except OSError as e: print(errno.errorcode.get(e.errno, 'no answer'))")
+
     def delete(self):
         self.cluster.kubectl("delete", "pod", self.name, "-n", self.namespace, "--grace-period=0", "--force", "--wait=false")
         self.cluster.await_gone("pod", self.name, "-n", self.namespace)
