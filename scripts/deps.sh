@@ -12,7 +12,7 @@ BUILD=(g++ clang clang-format clang-tidy cmake ninja-build ccache pkg-config bpf
   libspdlog-dev libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libldns-dev libc-ares-dev libmnl-dev libseccomp-dev
   libcap-dev libcurl4-openssl-dev libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc catch2)
 TEST=(iproute2 iptables nftables ethtool iputils-ping libcap2-bin curl openssl python3 python3-grpcio python3-grpc-tools
-  python3-yaml unbound knot knot-dnsutils nginx-light musl-tools kmod etcd-server)
+  python3-yaml unbound knot knot-dnsutils nginx-light musl-tools kmod)
 BENCH=(dnsperf dnsdist wrk iperf3)
 # Newer than Debian 12's own: tcx in libbpf 1.4, SKIP and a ready-made main in Catch2 3.
 FROM_BACKPORTS=(libbpf-dev bpftool catch2)
