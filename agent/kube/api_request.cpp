@@ -127,6 +127,8 @@ Result<> ApiRequest::set_options(const KubeConfig& config, const std::string& to
   // Of the environment's proxy nothing is known; a token is not sent through it.
   POSTERN_RETURN_IF_ERROR(set(easy_, CURLOPT_PROXY, ""));
   POSTERN_RETURN_IF_ERROR(set(easy_, CURLOPT_NOSIGNAL, 1L));
+  // A name that is still being looked up when time is over: curl would wait for its thread, and the loop with it.
+  POSTERN_RETURN_IF_ERROR(set(easy_, CURLOPT_QUICK_EXIT, 1L));
   POSTERN_RETURN_IF_ERROR(set(easy_, CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_1_1}));
   POSTERN_RETURN_IF_ERROR(set(easy_, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(ApiClient::kConnectMs)));
   POSTERN_RETURN_IF_ERROR(set(easy_, CURLOPT_TIMEOUT_MS, static_cast<long>(wish_.whole_ms_max)));
@@ -235,12 +237,17 @@ ApiReply ApiRequest::reply(CURLcode code, const KubeConfig& config) {
   reply.too_large = too_large_;
   long system = 0;
   curl_easy_getinfo(easy_, CURLINFO_OS_ERRNO, &system);
-  const TransportProblem problem = too_large_ ? TransportProblem::kTooLarge : problem_of(code);
+  curl_off_t looked_up_us = 0;
+  curl_easy_getinfo(easy_, CURLINFO_NAMELOOKUP_TIME_T, &looked_up_us);
+  const bool nameless = code == CURLE_OPERATION_TIMEDOUT && looked_up_us == 0;
+  const TransportProblem problem = too_large_ ? TransportProblem::kTooLarge
+                                   : nameless ? TransportProblem::kResolve
+                                              : problem_of(code);
   // The text must not change from try to try: curl's own words for these two hold durations.
   const char* words = "";
   if (problem == TransportProblem::kConnect) {
     words = system != 0 ? std::strerror(static_cast<int>(system)) : "";
-  } else if (problem != TransportProblem::kTimeout && problem != TransportProblem::kTooLarge) {
+  } else if (code != CURLE_OPERATION_TIMEDOUT && problem != TransportProblem::kTooLarge) {
     words = words_[0] != '\0' ? words_ : curl_easy_strerror(code);
   }
   reply.error = explain_transport(problem, words, config);
