@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/kube/api_client.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 #include <vector>
@@ -93,10 +94,13 @@ class CurlApiClient final : public ApiClient {
     auto live = std::make_shared<Live>();
     live->wish = std::move(wish);
     live->handlers = std::move(handlers);
-    const bool room = live_.size() < kRequestsMax;
+    const auto events =
+        std::ranges::count_if(live_, [](const auto& entry) { return !entry.second->wish.body.empty(); });
+    const bool room =
+        live_.size() < kRequestsMax && (live->wish.body.empty() || static_cast<std::size_t>(events) < kEventsMax);
     live_.emplace(id, live);
     auto sent = room ? send(id, *live)
-                     : Result<>(Error(Errc::kFull, std::to_string(kRequestsMax) +
+                     : Result<>(Error(Errc::kFull, std::to_string(live_.size() - 1) +
                                                        " requests to the API server are under way: try again later"));
     if (!sent) {
       live->request.reset();
