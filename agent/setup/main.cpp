@@ -112,6 +112,9 @@ CLI::App* add_remove(CLI::App& app, Options& options) {
   command->add_option("--pin-dir", removal.pin_dir, "Folder of the pins")->capture_default_str();
   command->add_option("--link-name", removal.link_name, "Name of the steering link")->capture_default_str();
   command->add_option("--profiles", removal.profiles, "Folder of the installed seccomp profiles");
+  command->add_option("--wait", removal.wait_s, "Seconds to wait for daemons that are about to end")
+      ->capture_default_str()
+      ->check(CLI::Range(0u, 600u));
   command->add_flag("--stay", options.remove_and_stay, "For a container: does not end afterwards, until it is ended");
   return command;
 }

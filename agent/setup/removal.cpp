@@ -13,6 +13,7 @@
 #include "agent/datapath/attachment.h"
 #include "agent/netlink/changes.h"
 #include "agent/netlink/links.h"
+#include "agent/setup/keeper_client.h"
 #include "agent/setup/steering_namespace.h"
 #include "base/channel.h"
 #include "base/log.h"
@@ -133,7 +134,12 @@ Result<> remove_steering(const std::string& link_name) {
 }  // namespace
 
 Result<> remove_everything(const RemovalOptions& options) {
-  POSTERN_RETURN_IF_ERROR(refuse_while_running(options.run_dir));
+  const BootNs deadline = SystemClock().now() + options.wait_s * kNsPerS;
+  auto ended = refuse_while_running(options.run_dir);
+  while (!ended && poll_again(deadline)) {
+    ended = refuse_while_running(options.run_dir);
+  }
+  POSTERN_RETURN_IF_ERROR(ended);
   POSTERN_RETURN_IF_ERROR(take_gate_off(options.pin_dir));
   POSTERN_RETURN_IF_ERROR(remove_steering(options.link_name));
   for (const std::string& folder : {options.run_dir, options.profiles}) {

@@ -7,6 +7,7 @@
 // refuses while a daemon answers, which would put things back.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "base/result.h"
@@ -17,7 +18,8 @@ struct RemovalOptions {
   std::string run_dir = "/run/postern";
   std::string pin_dir = "/sys/fs/bpf/postern";
   std::string link_name = "postern-steer";
-  std::string profiles;  ///< Folder of installed seccomp profiles; empty: none to remove.
+  std::string profiles;      ///< Folder of installed seccomp profiles; empty: none to remove.
+  std::uint32_t wait_s = 0;  ///< For daemons that are about to end.
 };
 
 /// Again does nothing. @return exists: a daemon runs. After another error the rest is still to do: run it again.
