@@ -80,6 +80,9 @@ std::string to_json(const std::vector<const Sandbox*>& sandboxes) {
     for (const DnsName& suffix : sandbox->search) {
       item["search"].push_back(suffix.text());
     }
+    if (sandbox->pod) {
+      item["pod"] = {{"uid", sandbox->pod.uid}, {"namespace", sandbox->pod.space}, {"name", sandbox->pod.name}};
+    }
     list.push_back(std::move(item));
   }
   return list.dump(1);
@@ -106,6 +109,10 @@ Result<std::vector<Sandbox>> sandboxes_from_json(std::string_view text) {
           return std::move(parsed).error();
         }
         sandbox.addresses.push_back(*parsed);
+      }
+      if (const auto pod = item.find("pod"); pod != item.end()) {
+        sandbox.pod = {pod->at("uid").get<std::string>(), pod->at("namespace").get<std::string>(),
+                       pod->at("name").get<std::string>()};
       }
       for (const auto& suffix : item.at("search")) {
         auto parsed = DnsName::from_text(suffix.get<std::string>());

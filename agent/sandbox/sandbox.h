@@ -23,12 +23,23 @@ using Mac = std::array<std::uint8_t, 6>;
 Result<Mac> parse_mac(std::string_view text);
 std::string to_string(const Mac& mac);
 
+/// The pod that a sandbox is.
+struct PodRef {
+  std::string uid;  ///< Empty: it is no pod.
+  std::string space;
+  std::string name;
+
+  explicit operator bool() const { return !uid.empty(); }
+  friend bool operator==(const PodRef&, const PodRef&) = default;
+};
+
 struct Sandbox {
   std::uint32_t id = 0;    ///< Never reused.
   std::uint32_t slot = 0;  ///< Of its own maps; reused after detach.
   std::uint32_t ifindex = 0;
   std::string interface;
-  std::string policy;  ///< Name of its EgressPolicy.
+  std::string policy;  ///< Its policy key (policies/policy_set.h). Empty: everything is denied, by an answer to DNS.
+  PodRef pod;
   std::vector<Address> addresses;
   Mac mac{};
   Mac host_mac{};
