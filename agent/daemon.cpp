@@ -2,7 +2,6 @@
 #include "agent/daemon.h"
 
 #include <net/if.h>
-#include <pwd.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -21,6 +20,7 @@
 #include "agent/node_addresses.h"
 #include "agent/policy_files.h"
 #include "base/log.h"
+#include "base/users.h"
 
 namespace postern {
 namespace {
@@ -29,9 +29,12 @@ namespace {
 constexpr std::uint64_t kDnsGreetingMs = 500;
 
 /// Until the user is known nobody but root may observe.
-uid_t uid_of(const std::string& user) {
-  const passwd* entry = ::getpwnam(user.c_str());
-  return entry == nullptr ? 0 : entry->pw_uid;
+uid_t uid_of(const std::string& name) {
+  const auto user = find_user(name);
+  if (!user) {
+    spdlog::warn("--observer-user: {}; until then only root may observe", user.error().message());
+  }
+  return user ? user->uid : 0;
 }
 
 class Daemon {

@@ -98,7 +98,8 @@ int main(int argc, char** argv) {
       "posternd puts the gate on sandboxes' interfaces and keeps it in step with the policies.\n"
       "It needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and gives up everything else."};
   app.add_option("--config", options.config, "Configuration file")->capture_default_str();
-  app.add_option("--observer-user", options.observer_user, "User that postern-observer runs as")->capture_default_str();
+  app.add_option("--observer-user", options.observer_user, "User that postern-observer runs as, by name or number")
+      ->capture_default_str();
   app.add_flag("--check-config", options.check_config, "Check the configuration and every policy file, and exit");
   app.set_version_flag("--version", std::string("posternd ") + POSTERN_VERSION);
   CLI11_PARSE(app, argc, argv);

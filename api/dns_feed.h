@@ -18,13 +18,13 @@ namespace postern {
 
 /// Message.type on dns.sock. The first message says who connects.
 enum class DnsMessage : std::uint32_t {
-  kHelloSetup = 1,     ///< postern-setup asks whether sockets are wanted. Reply: kSteering or kNoSteering.
+  kHelloSetup = 1,     ///< postern-setup, or a probe, asks whether there are sockets. Reply: kSteering or kNoSteering.
   kHelloAgent = 2,     ///< posternd. Reply: kSteering with duplicates of all sockets, or kNoSteering.
   kHelloObserver = 3,  ///< postern-observer: from now on this socket carries egress_dns_event datagrams.
   kSteering = 4,       ///< Body: Steering. Descriptors: kSocketsPerWorker sockets a worker, in order.
   kNoSteering = 5,
-  kFeed = 6,           ///< Body: FeedHeader, then the message of its kind.
-  kAck = 7,            ///< Body: FeedAck. From a worker, passed on to posternd.
+  kFeed = 6,  ///< Body: FeedHeader, then the message of its kind.
+  kAck = 7,   ///< Body: FeedAck. From a worker, passed on to posternd.
 };
 
 inline constexpr std::uint32_t kSocketsPerWorker = 4;  // UDP IPv4, UDP IPv6, TCP IPv4, TCP IPv6

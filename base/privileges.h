@@ -14,4 +14,7 @@ namespace postern {
 /// @return denied if something is left.
 Result<> drop_privileges(uid_t uid, gid_t gid);
 
+/// Gives up every capability for good, and stays who it is: root's files are still its own, nothing else is.
+Result<> drop_capabilities();
+
 }  // namespace postern

@@ -68,18 +68,41 @@ void print_text(const api::StatusReply& status) {
   }
 }
 
+/// For a supervisor. Ready: it enforces, and sandboxes can resolve. A problem in a policy is not one of the process:
+/// the policies before it are in force.
+std::string why_not_ready(const api::StatusReply& status) {
+  if (status.generation() == 0) {
+    return "the first policies are not in force yet";
+  }
+  return status.dns_connected() && status.steering() ? "" : "sandboxes resolve no name: " + joined(status.problems());
+}
+
+void check_status(CliContext& context, const std::string& wanted, const api::StatusReply& status) {
+  if (const std::string why = wanted == "ready" ? why_not_ready(status) : ""; !why.empty()) {
+    print_error(context, Error(Errc::kAgain, why));
+  }
+}
+
 }  // namespace
 
 void add_status_command(CLI::App& app, CliContext& context) {
   auto* command = app.add_subcommand("status", "Is the gate up, what does it enforce, and what is wrong");
   auto output = std::make_shared<std::string>("text");
   command->add_option("-o,--output", *output, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
-  command->callback([&context, output] {
+  auto check = std::make_shared<std::string>();
+  command->add_option("--check", *check,
+                      "Print nothing and exit with 0, or say why not: live, posternd answers; ready, it enforces and "
+                      "sandboxes resolve names")
+      ->check(CLI::IsMember({"live", "ready"}));
+  command->callback([&context, output, check] {
     api::ControlRequest request;
     request.mutable_status();
     const auto reply = call_posternd(context.control_socket, request);
     if (!reply) {
       return print_error(context, reply.error());
+    }
+    if (!check->empty()) {
+      return check_status(context, *check, reply->status());
     }
     *output == "json" ? print_json(reply->status()) : print_text(reply->status());
     context.exit_status = reply->status().problems().empty() ? 0 : 3;

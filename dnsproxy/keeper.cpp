@@ -26,8 +26,8 @@ constexpr std::uint32_t type_of(DnsMessage message) { return static_cast<std::ui
 
 }  // namespace
 
-Keeper::Keeper(EventLoop& loop, Fd listener, uid_t own_uid)
-    : loop_(loop), listener_(std::move(listener)), own_uid_(own_uid) {}
+Keeper::Keeper(EventLoop& loop, Fd listener, Users users)
+    : loop_(loop), listener_(std::move(listener)), users_(users) {}
 
 Keeper::~Keeper() { loop_.unwatch(listener_.get()); }
 
@@ -48,7 +48,8 @@ void Keeper::on_connection() {
     return;
   }
   const auto peer = peer_of(socket->get());
-  if (!peer || (peer->uid != 0 && peer->uid != own_uid_) || connections_.size() >= kPeersMax) {
+  const bool known = peer && (peer->uid == 0 || peer->uid == users_.own || peer->uid == users_.observer);
+  if (!known || connections_.size() >= kPeersMax) {
     spdlog::warn("refused a connection of uid {}", peer ? peer->uid : 0);
     return;
   }
@@ -71,17 +72,19 @@ void Keeper::on_closed(std::uint64_t id) {
 
 void Keeper::on_message(std::uint64_t id, Message message) {
   const auto type = static_cast<DnsMessage>(message.type);
-  if (type == DnsMessage::kHelloObserver) {
+  const uid_t uid = connections_.at(id).peer.uid;
+  if (type == DnsMessage::kHelloSetup) {
+    hello(id, false);
+    return;
+  }
+  if (type == DnsMessage::kHelloObserver && (uid == 0 || uid == users_.observer)) {
     take_observer(id);
     return;
   }
-  if (connections_.at(id).peer.uid != 0) {
-    return;  // our own user may only observe
+  if (uid != 0) {
+    return;
   }
   switch (type) {
-    case DnsMessage::kHelloSetup:
-      hello(id, false);
-      return;
     case DnsMessage::kHelloAgent:
       agent_ = id;
       hello(id, true);

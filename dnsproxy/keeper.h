@@ -4,7 +4,8 @@
 // the last policy) and starts a dead one again at once. Parses nothing a sandbox sent, and of
 // posternd's messages only the fixed header.
 //
-// Peers, by their socket credentials: root may set up and feed; root and our own user may observe.
+// Peers, by their socket credentials: root may set up and feed; the observer's user may observe; they and our
+// own user may ask whether there are sockets.
 // Limits: kPeersMax connections; a worker that dies kFastDeathsMax times in kDeathWindowS is
 // restarted with a delay, so that a crash cannot be repeated without end.
 #pragma once
@@ -30,7 +31,12 @@ class Keeper {
   static constexpr std::uint64_t kDeathWindowS = 10;
   static constexpr std::uint64_t kSlowRestartMs = 1000;
 
-  Keeper(EventLoop& loop, Fd listener, uid_t own_uid);
+  struct Users {
+    uid_t own = 0;
+    uid_t observer = 0;
+  };
+
+  Keeper(EventLoop& loop, Fd listener, Users users);
   ~Keeper();
   /// Listens and takes care of children until the loop stops.
   Result<> start();
@@ -68,7 +74,7 @@ class Keeper {
   EventLoop& loop_;
   SystemClock clock_;
   Fd listener_;
-  uid_t own_uid_;
+  Users users_;
   Steering steering_;
   std::vector<Fd> sockets_;
   std::vector<Worker> workers_;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // postern-dns: the filtering DNS forwarder. Started beside posternd, never by it.
-#include <pwd.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "base/log.h"
 #include "base/privileges.h"
+#include "base/users.h"
+#include "dnsproxy/check.h"
 #include "dnsproxy/confine.h"
 #include "dnsproxy/keeper.h"
 
@@ -19,6 +19,8 @@ namespace {
 struct Options {
   std::string socket = "/run/postern/dns.sock";
   std::string user = "nobody";
+  std::string observer_user;
+  std::string check;
   std::string log_level = "info";
   bool log_json = false;
 };
@@ -34,12 +36,14 @@ int run(const Options& options) {
       !logging) {
     return fail(logging.error());
   }
-  const passwd* user = ::getpwnam(options.user.c_str());
-  if (::geteuid() == 0 && user == nullptr) {
-    return fail({Errc::kNotFound, "there is no user \"" + printable(options.user) + "\": name another with --user"});
+  const auto user = own_user().uid == 0 ? find_user(options.user) : Result<User>(own_user());
+  if (!user) {
+    return fail(Error(user.error()).within("--user"));
   }
-  const uid_t uid = ::geteuid() == 0 ? user->pw_uid : ::geteuid();
-  const gid_t gid = ::geteuid() == 0 ? user->pw_gid : ::getegid();
+  const auto observer = options.observer_user.empty() ? user : find_user(options.observer_user);
+  if (!observer) {
+    return fail(Error(observer.error()).within("--observer-user"));
+  }
   auto loop = EventLoop::make();
   if (!loop) {
     return fail(loop.error());
@@ -53,10 +57,10 @@ int run(const Options& options) {
   ::getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;  // upstream sockets and one map a sandbox
   ::setrlimit(RLIMIT_NOFILE, &files);
-  if (auto dropped = drop_privileges(uid, gid); !dropped) {
+  if (auto dropped = drop_privileges(user->uid, user->gid); !dropped) {
     return fail(dropped.error());
   }
-  Keeper keeper(**loop, std::move(*listener), uid);
+  Keeper keeper(**loop, std::move(*listener), {user->uid, observer->uid});
   if (auto started = keeper.start(); !started) {
     return fail(started.error());
   }
@@ -80,10 +84,24 @@ int main(int argc, char** argv) {
       "It waits for sockets from postern-setup and for policies from posternd."};
   app.add_option("--socket", options.socket, "Where posternd, postern-setup and postern-observer connect")
       ->capture_default_str();
-  app.add_option("--user", options.user, "User to become when started as root")->capture_default_str();
+  app.add_option("--user", options.user, "User to become when started as root, by name or number")
+      ->capture_default_str();
+  app.add_option("--observer-user", options.observer_user,
+                 "User that postern-observer runs as, by name or number (default: the same)");
+  app.add_option("--check", options.check,
+                 "Asks the postern-dns that runs, says nothing if all is well, and exits: live, it answers; ready, it "
+                 "has its sockets too")
+      ->check(CLI::IsMember({"live", "ready"}));
   app.add_option("--log-level", options.log_level, "debug, info, warn or error")->capture_default_str();
   app.add_flag("--log-json", options.log_json, "Log JSON lines");
   app.set_version_flag("--version", std::string("postern-dns ") + POSTERN_VERSION);
   CLI11_PARSE(app, argc, argv);
+  if (!options.check.empty()) {
+    if (const auto good = postern::check_keeper(options.socket, options.check == "ready"); !good) {
+      std::fprintf(stderr, "postern-dns: %s\n", good.error().message().c_str());
+      return 1;
+    }
+    return 0;
+  }
   return postern::run(options);
 }

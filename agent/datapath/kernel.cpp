@@ -41,20 +41,24 @@ KernelFacts kernel_facts() {
   return facts;
 }
 
+Result<> require_kernel(const KernelFacts& facts) {
+  if (older_than_floor(facts.release)) {
+    return Error(Errc::kUnsupported, "kernel " + facts.release + " is too old for the gate: it takes 6.1 or newer");
+  }
+  if (!facts.has_btf) {
+    return Error(Errc::kUnsupported, std::string("this kernel has no type information (") + kBtf +
+                                         "): run one built with CONFIG_DEBUG_INFO_BTF, as those of distributions are");
+  }
+  return {};
+}
+
 Error explain_load_failure(int sys_errno, const KernelFacts& facts) {
   if (!facts.missing_capabilities.empty()) {
     return {Errc::kDenied, facts.missing_capabilities +
                                " is missing: run this as root, or give it CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"};
   }
-  if (older_than_floor(facts.release)) {
-    return {Errc::kUnsupported, "kernel " + facts.release + " is too old for the gate: it takes 6.1 or newer",
-            sys_errno};
-  }
-  if (!facts.has_btf) {
-    return {Errc::kUnsupported,
-            std::string("this kernel has no type information (") + kBtf +
-                "): run one built with CONFIG_DEBUG_INFO_BTF, as those of distributions are",
-            sys_errno};
+  if (const auto good = require_kernel(facts); !good) {
+    return {Errc::kUnsupported, good.error().message(), sys_errno};
   }
   switch (sys_errno) {
     case ENOMEM:

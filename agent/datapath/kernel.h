@@ -19,6 +19,9 @@ struct KernelFacts {
 
 KernelFacts kernel_facts();
 
+/// @return unsupported, with what to do, when the kernel is too old or lacks type information.
+Result<> require_kernel(const KernelFacts& facts);
+
 /// Why loading the programs failed, and what to do. @param sys_errno what the load returned, positive.
 /// @return denied: a capability or a lockdown; unsupported: the kernel; full: its memory.
 Error explain_load_failure(int sys_errno, const KernelFacts& facts);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // postern-observer: the flow log. Started beside posternd and postern-dns; each lives without it.
-#include <pwd.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include "api/control.h"
 #include "base/log.h"
 #include "base/privileges.h"
+#include "base/users.h"
 
 namespace postern {
 namespace {
@@ -97,12 +97,9 @@ class Observer {
   DnsEventLink dns_;
 };
 
-Result<> become_nobody(const std::string& name) {
-  const passwd* user = ::getpwnam(name.c_str());
-  if (::geteuid() == 0 && user == nullptr) {
-    return Error(Errc::kNotFound, "there is no user \"" + printable(name) + "\": name another with --user");
-  }
-  return ::geteuid() == 0 ? drop_privileges(user->pw_uid, user->pw_gid) : drop_privileges(::geteuid(), ::getegid());
+Result<> become(const std::string& name) {
+  const auto user = own_user().uid == 0 ? find_user(name) : Result<User>(own_user());
+  return user ? drop_privileges(user->uid, user->gid) : Result<>(Error(user.error()).within("--user"));
 }
 
 int run(const Options& options) {
@@ -127,7 +124,7 @@ int run(const Options& options) {
   files.rlim_cur = files.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &files);
   // Both before gRPC's threads exist: they inherit what this thread gave up and which signals it blocks.
-  if (auto dropped = become_nobody(options.user); !dropped) {
+  if (auto dropped = become(options.user); !dropped) {
     return fail(dropped.error());
   }
   EventLoop& running = **loop;
@@ -164,7 +161,8 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(std::size_t{1}, postern::FlowStore::kFlowsMax))
       ->capture_default_str();
   app.add_option("--node-name", options.node_name, "Node name in flows (default: the one posternd knows)");
-  app.add_option("--user", options.user, "User to become when started as root")->capture_default_str();
+  app.add_option("--user", options.user, "User to become when started as root, by name or number")
+      ->capture_default_str();
   app.add_option("--log-level", options.log_level, "debug, info, warn or error")->capture_default_str();
   app.add_flag("--log-json", options.log_json, "Log JSON lines");
   app.set_version_flag("--version", std::string("postern-observer ") + POSTERN_VERSION);

@@ -27,6 +27,7 @@ class KeeperClient {
   Result<std::optional<Steering>> ask() const;
   /// Gives it sockets. @return ok once it has them; invalid: it did not take them.
   Result<> give(const SteeringSockets& made) const;
+  int fd() const { return socket_.get(); }
 
  private:
   explicit KeeperClient(Fd socket) : socket_(std::move(socket)) {}

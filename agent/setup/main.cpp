@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// postern-setup: what takes root, once: the BPF file system, the steering namespace, and the sockets
-// in it for postern-dns. Ends when postern-dns has them.
+// postern-setup: what takes root: the BPF file system, the steering namespace, and the sockets in it for
+// postern-dns; on a cluster also what a node needs before, and how to be rid of all of it.
 #include <net/if.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,11 +10,14 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 
-#include "agent/netlink/links.h"
 #include "agent/setup/bpffs.h"
-#include "agent/setup/keeper_client.h"
+#include "agent/setup/prepare.h"
+#include "agent/setup/removal.h"
+#include "agent/setup/steering_setup.h"
+#include "api/dns_feed.h"
 #include "base/log.h"
 
 namespace postern {
@@ -23,22 +26,13 @@ namespace {
 constexpr const char* kRunDir = "/run/postern";
 
 struct Options {
-  std::string dns_socket = "/run/postern/dns.sock";
-  std::string link_name = "postern-steer";
-  std::uint32_t workers = 0;
-  std::uint32_t wait_s = 5;
+  SetupOptions setup;
+  PrepareOptions prepare;
+  RemovalOptions removal;
+  bool stay = false;
+  bool remove_and_stay = false;
   std::string log_level = "info";
 };
-
-int fail(const Error& error) {
-  spdlog::error("{}", error.message());
-  return 1;
-}
-
-std::uint32_t workers_of(const Options& options) {
-  const auto cpus = static_cast<std::uint32_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
-  return options.workers != 0 ? options.workers : std::min(cpus, kWorkersMax);
-}
 
 Result<> make_run_dir() {
   if (::mkdir(kRunDir, 0755) != 0 && errno != EEXIST) {
@@ -47,63 +41,26 @@ Result<> make_run_dir() {
   return {};
 }
 
-/// It has sockets: they are of use only as long as their link is there.
-Result<> check_link(const Steering& steering) {
-  const auto link = find_link(steering.node_ifindex);
-  if (!link || !is_steering_link(*link)) {
-    return Error(
-        Errc::kNotFound,
-        "postern-dns has sockets, but the link to them was removed: stop postern-dns and posternd (which keeps "
-        "duplicates), start postern-dns, run this again, then start posternd");
-  }
-  spdlog::info("nothing to do: postern-dns has its sockets already, {} worker(s) behind {}", steering.workers,
-               link->name);
-  return {};
-}
-
-Result<> make_and_give(const Options& options, const KeeperClient& keeper) {
-  auto made = make_steering(options.link_name, workers_of(options));
-  if (!made) {
-    return std::move(made).error();
-  }
-  POSTERN_RETURN_IF_ERROR(keeper.give(*made));
-  made->link.leave();
-  spdlog::info("postern-dns has sockets for {} worker(s), behind {}", made->steering.workers, options.link_name);
-  return {};
-}
-
 Result<> set_up(const Options& options) {
-  if (::geteuid() != 0) {
-    return Error(Errc::kDenied, "making a network namespace takes root: run this with sudo");
+  if (options.stay) {
+    return set_up_and_stay(options.setup);  // `prepare` made the folders, and a mount would be this container's alone
   }
-  const BootNs deadline = SystemClock().now() + options.wait_s * kNsPerS;
   POSTERN_RETURN_IF_ERROR(make_run_dir());
   POSTERN_RETURN_IF_ERROR(mount_bpffs());
-  auto keeper = KeeperClient::connect(options.dns_socket, deadline);
-  if (!keeper) {
-    return std::move(keeper).error();
+  return set_up_steering(options.setup);
+}
+
+Result<> remove_all(const Options& options) {
+  POSTERN_RETURN_IF_ERROR(remove_everything(options.removal));
+  if (options.remove_and_stay) {
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    ::sigprocmask(SIG_BLOCK, &ends, nullptr);
+    ::sigwaitinfo(&ends, nullptr);
   }
-  for (;;) {
-    const auto steering = keeper->ask();
-    if (!steering) {
-      return steering.error();
-    }
-    if (*steering) {
-      return check_link(**steering);
-    }
-    // After a restart of postern-dns posternd hands it the sockets it kept; if there is no posternd,
-    // the kernel is about to remove the link whose last socket was closed.
-    const auto link = find_link(options.link_name);
-    if (!link || !is_steering_link(*link)) {
-      return make_and_give(options, *keeper);
-    }
-    if (!poll_again(deadline)) {
-      return Error(Errc::kExists,
-                   options.link_name +
-                       " is there, but nobody gives postern-dns the sockets behind it: start posternd, which "
-                       "keeps duplicates, or stop whoever holds them (ss -lpn), then run this again");
-    }
-  }
+  return {};
 }
 
 std::string check_link_name(const std::string& name) {
@@ -114,6 +71,72 @@ std::string check_link_name(const std::string& name) {
               : "an interface name has 1 to 15 characters, none of them a space, a slash, a colon or a percent sign";
 }
 
+void add_setup(CLI::App& app, Options& options) {
+  SetupOptions& setup = options.setup;
+  app.add_option("--dns-socket", setup.dns_socket, "Where postern-dns listens")->capture_default_str();
+  app.add_option("--link-name", setup.link_name, "Name of the link to that namespace")
+      ->capture_default_str()
+      ->check(CLI::Validator(check_link_name, "NAME"));
+  app.add_option("--workers", setup.workers, "DNS worker processes. Default: one a CPU, 32 at most")
+      ->check(CLI::Range(1u, kWorkersMax));
+  app.add_option("--wait", setup.wait_s, "Seconds to wait for postern-dns, and for posternd to give back what it kept")
+      ->capture_default_str()
+      ->check(CLI::Range(0u, 600u));
+  app.add_option("--sysctls", setup.sysctls, "Where the node's /proc/sys/net is writable")->capture_default_str();
+  app.add_flag("--stay", options.stay,
+               "For a container: gives up all capabilities afterwards, and stays to hand the sockets to the next "
+               "postern-dns");
+}
+
+CLI::App* add_prepare(CLI::App& app, PrepareOptions& options) {
+  CLI::App* command = app.add_subcommand(
+      "prepare",
+      "For a pod, before its other containers: looks at the node, makes folders for daemons that are not "
+      "root, installs their seccomp profiles");
+  command->add_option("--run-dir", options.run_dir, "Folder of the sockets")->capture_default_str();
+  command->add_option("--bpf-dir", options.bpf_dir, "The node's BPF file system")->capture_default_str();
+  command->add_option("--dns-user", options.dns_user, "User of postern-dns, by name or number")->capture_default_str();
+  command->add_option("--observer-user", options.observer_user, "User of postern-observer, by name or number")
+      ->capture_default_str();
+  command->add_option("--profiles-from", options.profiles_from, "Folder with seccomp profiles")->capture_default_str();
+  command->add_option("--profiles-to", options.profiles_to,
+                      "Folder to copy them to, below the kubelet's seccomp folder");
+  return command;
+}
+
+CLI::App* add_remove(CLI::App& app, Options& options) {
+  RemovalOptions& removal = options.removal;
+  CLI::App* command = app.add_subcommand(
+      "remove", "Takes the gate off this machine: nothing is enforced any more. Once the daemons are stopped");
+  command->add_option("--run-dir", removal.run_dir, "Folder of the sockets")->capture_default_str();
+  command->add_option("--pin-dir", removal.pin_dir, "Folder of the pins")->capture_default_str();
+  command->add_option("--link-name", removal.link_name, "Name of the steering link")->capture_default_str();
+  command->add_option("--profiles", removal.profiles, "Folder of the installed seccomp profiles");
+  command->add_option("--wait", removal.wait_s, "Seconds to wait for daemons that are about to end")
+      ->capture_default_str()
+      ->check(CLI::Range(0u, 600u));
+  command->add_flag("--stay", options.remove_and_stay, "For a container: does not end afterwards, until it is ended");
+  return command;
+}
+
+int run(const CLI::App& app, const Options& options) {
+  if (auto logging = start_log("postern-setup", options.log_level, LogFormat::kText); !logging) {
+    std::fprintf(stderr, "postern-setup: %s\n", logging.error().message().c_str());
+    return 1;
+  }
+  Result<> done = Error(Errc::kDenied, "this changes network namespaces and system folders: run it with sudo");
+  if (::geteuid() == 0) {
+    done = app.got_subcommand("prepare")  ? prepare_node(options.prepare)
+           : app.got_subcommand("remove") ? remove_all(options)
+                                          : set_up(options);
+  }
+  if (!done) {
+    spdlog::error("{}", done.error().message());
+    return 1;
+  }
+  return 0;
+}
+
 }  // namespace
 }  // namespace postern
 
@@ -122,28 +145,17 @@ int main(int argc, char** argv) {
   CLI::App app{
       "postern-setup makes the network namespace in which postern-dns answers sandboxes, and its sockets.\n"
       "Run it as root once postern-dns was started; again it does nothing."};
-  app.add_option("--dns-socket", options.dns_socket, "Where postern-dns listens")->capture_default_str();
-  app.add_option("--link-name", options.link_name, "Name of the link to that namespace")
-      ->capture_default_str()
-      ->check(CLI::Validator(postern::check_link_name, "NAME"));
-  app.add_option("--workers", options.workers, "DNS worker processes. Default: one a CPU, 32 at most")
-      ->check(CLI::Range(1u, postern::kWorkersMax));
-  app.add_option("--wait", options.wait_s,
-                 "Seconds to wait for postern-dns, and for posternd to give back what it kept")
-      ->capture_default_str()
-      ->check(CLI::Range(0u, 600u));
-  app.add_option("--log-level", options.log_level, "debug, info, warn or error")->capture_default_str();
+  postern::add_setup(app, options);
+  app.require_subcommand(0, 1);
+  CLI::App* prepare = postern::add_prepare(app, options.prepare);
+  CLI::App* remove = postern::add_remove(app, options);
+  for (CLI::App* each : {&app, prepare, remove}) {
+    each->add_option("--log-level", options.log_level, "debug, info, warn or error")->capture_default_str();
+  }
   app.set_version_flag("--version", std::string("postern-setup ") + POSTERN_VERSION);
   app.footer(
       "Exit status 0: postern-dns has its sockets, from this run or an earlier one. Otherwise nothing of it is left,\n"
       "but for /run/postern and the BPF file system on /sys/fs/bpf.");
   CLI11_PARSE(app, argc, argv);
-  if (auto logging = postern::start_log("postern-setup", options.log_level, postern::LogFormat::kText); !logging) {
-    std::fprintf(stderr, "postern-setup: %s\n", logging.error().message().c_str());
-    return 1;
-  }
-  if (auto done = postern::set_up(options); !done) {
-    return postern::fail(done.error());
-  }
-  return 0;
+  return postern::run(app, options);
 }

@@ -13,7 +13,7 @@ Result<Netns> Netns::make() {
   Netns made;
   made.home_.reset(::open(kOwn, O_RDONLY | O_CLOEXEC));
   if (!made.home_ || ::unshare(CLONE_NEWNET) != 0) {
-    return Error::from_errno("making a network namespace (in a container this takes a privileged one)", errno);
+    return Error::from_errno("making a network namespace (this takes CAP_SYS_ADMIN)", errno);
   }
   made.there_.reset(::open(kOwn, O_RDONLY | O_CLOEXEC));
   if (!made.there_) {

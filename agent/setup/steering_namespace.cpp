@@ -35,13 +35,15 @@ struct Sysctl {
   const char* value;
 };
 
-Result<> write_sysctls(std::initializer_list<Sysctl> settings) {
+Result<> write_sysctls(const std::string& folder, std::initializer_list<Sysctl> settings) {
   for (const Sysctl& setting : settings) {
-    const std::string path = "/proc/sys/net/" + setting.name;
+    const std::string path = folder + "/" + setting.name;
     const Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
     const auto length = static_cast<ssize_t>(std::strlen(setting.value));
     if (!file || ::write(file.get(), setting.value, static_cast<std::size_t>(length)) != length) {
-      const char* hint = errno == EROFS ? " (in a container, run it privileged: /proc/sys must be writable)" : "";
+      const char* hint =
+          errno == EROFS ? " (in a container, mount the node's /proc/sys/net somewhere and say where with --sysctls)"
+                         : "";
       return Error::from_errno("setting " + path + hint, errno);
     }
   }
@@ -49,21 +51,23 @@ Result<> write_sysctls(std::initializer_list<Sysctl> settings) {
 }
 
 /// What a new namespace has of these may come from the node's (net.core.devconf_inherit_init_net).
-Result<> set_inner_sysctls() {
-  return write_sysctls({
-      {"ipv4/ip_forward", "0"},
-      {"ipv4/conf/all/rp_filter", "0"},  // sources are the sandboxes', which we have no routes to
-      {"ipv4/conf/steer/rp_filter", "0"},
-      {"ipv4/conf/steer/accept_local", "1"},
-      {"ipv4/conf/steer/route_localnet", "1"},  // whatever its destination: 127.0.0.53 too
-      {"ipv4/tcp_fwmark_accept", "1"},          // a connection's socket takes the mark of its SYN: the sandbox
-      {"ipv6/conf/all/disable_ipv6", "0"},
-      {"ipv6/conf/steer/disable_ipv6", "0"},
-      {"ipv6/conf/all/forwarding", "0"},
-      {"ipv6/conf/steer/accept_ra", "0"},
-      {"ipv6/conf/steer/addr_gen_mode", "1"},  // no address of its own: nothing to detect, announce or ask for
-      {"ipv6/conf/steer/router_solicitations", "0"},
-  });
+Result<> set_inner_sysctls(const std::string& folder) {
+  return write_sysctls(
+      folder,
+      {
+          {"ipv4/ip_forward", "0"},
+          {"ipv4/conf/all/rp_filter", "0"},  // sources are the sandboxes', which we have no routes to
+          {"ipv4/conf/steer/rp_filter", "0"},
+          {"ipv4/conf/steer/accept_local", "1"},
+          {"ipv4/conf/steer/route_localnet", "1"},  // whatever its destination: 127.0.0.53 too
+          {"ipv4/tcp_fwmark_accept", "1"},          // a connection's socket takes the mark of its SYN: the sandbox
+          {"ipv6/conf/all/disable_ipv6", "0"},
+          {"ipv6/conf/steer/disable_ipv6", "0"},
+          {"ipv6/conf/all/forwarding", "0"},
+          {"ipv6/conf/steer/accept_ra", "0"},
+          {"ipv6/conf/steer/addr_gen_mode", "1"},  // no address of its own: nothing to detect, announce or ask for
+          {"ipv6/conf/steer/router_solicitations", "0"},
+      });
 }
 
 /// Everything from the veth is local, everything else leaves by it.
@@ -88,16 +92,16 @@ Result<> add_routes(std::uint32_t inner, std::uint32_t loopback) {
 }
 
 /// Runs in the steering namespace.
-Result<std::vector<Fd>> furnish(std::uint32_t workers) {
+Result<std::vector<Fd>> furnish(const SteeringWish& wish) {
   const std::uint32_t inner = ::if_nametoindex(kInnerName);
   const std::uint32_t loopback = ::if_nametoindex("lo");
-  POSTERN_RETURN_IF_ERROR(set_inner_sysctls());
+  POSTERN_RETURN_IF_ERROR(set_inner_sysctls(wish.sysctls));
   // The mark first: without it a packet would be of no sandbox.
   POSTERN_RETURN_IF_ERROR(attach_steer_mark(inner));
   POSTERN_RETURN_IF_ERROR(set_link_up(loopback, false));
   POSTERN_RETURN_IF_ERROR(set_link_up(inner, true));
   POSTERN_RETURN_IF_ERROR(add_routes(inner, loopback));
-  return make_dns_sockets(workers);
+  return make_dns_sockets(wish.workers);
 }
 
 Result<std::uint32_t> add_link(const std::string& name, const Netns& netns) {
@@ -121,8 +125,8 @@ LinkGuard::~LinkGuard() {
 
 bool is_steering_link(const LinkInfo& link) { return link.kind == "veth" && link.mac == kNodeMac; }
 
-Result<SteeringSockets> make_steering(const std::string& link_name, std::uint32_t workers) {
-  if (::access("/proc/sys/net/ipv6", F_OK) != 0) {
+Result<SteeringSockets> make_steering(const SteeringWish& wish) {
+  if (::access((wish.sysctls + "/ipv6").c_str(), F_OK) != 0) {
     return Error(Errc::kUnsupported,
                  "this kernel runs without IPv6 (ipv6.disable=1), and sandboxes may ask by either family: start it "
                  "with ipv6.disable=0");
@@ -131,20 +135,20 @@ Result<SteeringSockets> make_steering(const std::string& link_name, std::uint32_
   if (!netns) {
     return std::move(netns).error();
   }
-  auto ifindex = add_link(link_name, *netns);
+  auto ifindex = add_link(wish.link_name, *netns);
   if (!ifindex) {
     return std::move(ifindex).error();
   }
   SteeringSockets made;
   made.link = LinkGuard(*ifindex);
-  POSTERN_RETURN_IF_ERROR(write_sysctls({{"ipv6/conf/" + link_name + "/disable_ipv6", "1"}}));
-  auto sockets = netns->inside([&] { return furnish(workers); });
+  POSTERN_RETURN_IF_ERROR(write_sysctls(wish.sysctls, {{"ipv6/conf/" + wish.link_name + "/disable_ipv6", "1"}}));
+  auto sockets = netns->inside([&] { return furnish(wish); });
   if (!sockets) {
     return std::move(sockets).error().within("the steering namespace");
   }
   POSTERN_RETURN_IF_ERROR(set_link_up(*ifindex, true));
   made.sockets = std::move(*sockets);
-  made.steering.workers = workers;
+  made.steering.workers = wish.workers;
   made.steering.node_ifindex = *ifindex;
   std::copy(kInnerMac.begin(), kInnerMac.end(), made.steering.peer_mac);
   made.steering.created_boot_ns = clock_ns(CLOCK_BOOTTIME);

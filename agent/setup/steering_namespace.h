@@ -44,10 +44,15 @@ struct SteeringSockets {
   LinkGuard link;           ///< To leave, once somebody else holds the sockets.
 };
 
+struct SteeringWish {
+  std::string link_name;  ///< Of the veth's end here.
+  std::string sysctls;    ///< Where the settings of network namespaces can be written: /proc/sys/net, or a mount of it.
+  std::uint32_t workers = 1;
+};
+
 /// Makes it with sockets for so many workers. On an error nothing of it is left.
-/// @param link_name of the veth's end here. @return exists: an interface has that name; unsupported:
-/// the kernel has no IPv6.
-Result<SteeringSockets> make_steering(const std::string& link_name, std::uint32_t workers);
+/// @return exists: an interface has that name; unsupported: the kernel has no IPv6.
+Result<SteeringSockets> make_steering(const SteeringWish& wish);
 
 /// Is it the node's end of a link that make_steering made?
 bool is_steering_link(const LinkInfo& link);

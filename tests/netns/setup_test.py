@@ -540,6 +540,14 @@ def inside(arguments):
     return 1 if failures else 0
 
 
+def run_inside(script, folder):
+    """Runs a script again in namespaces of its own. With its processes in one too, nothing that a failed test
+    leaves behind outlives it."""
+    command = ["unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
+               sys.executable, script, "--inside", "--bin", os.path.abspath(folder)]
+    return subprocess.run(command, check=False, timeout=120).returncode
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", default=os.environ.get("POSTERN_BIN", "build/dev/bin"), help="folder of postern-setup and postern-dns")
@@ -549,10 +557,7 @@ def main():
         print("needs root for network namespaces")
         return 1 if os.environ.get("CI") else 77
     if not arguments.inside:
-        # With its processes in a namespace too, nothing that a failed test leaves behind outlives it.
-        command = ["unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
-                   sys.executable, os.path.abspath(__file__), "--inside", "--bin", os.path.abspath(arguments.bin)]
-        return subprocess.run(command, check=False, timeout=120).returncode
+        return run_inside(os.path.abspath(__file__), arguments.bin)
     return inside(arguments)
 
 

@@ -7,6 +7,7 @@ list(APPEND UNIT_TEST_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/base_ip.cpp
   ${CMAKE_CURRENT_LIST_DIR}/base_log.cpp
   ${CMAKE_CURRENT_LIST_DIR}/base_result.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/base_users.cpp
   ${CMAKE_CURRENT_LIST_DIR}/bpf_native.cpp
   ${CMAKE_SOURCE_DIR}/tests/bpf/frame.cpp)
 list(APPEND UNIT_TEST_LIBS postern_base)
