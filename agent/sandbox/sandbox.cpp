@@ -74,6 +74,12 @@ std::string to_json(const std::vector<const Sandbox*>& sandboxes) {
     nlohmann::json item{{"id", sandbox->id},           {"slot", sandbox->slot},     {"ifindex", sandbox->ifindex},
                         {"interface", sandbox->interface}, {"policy", sandbox->policy}, {"mac", to_string(sandbox->mac)},
                         {"addresses", nlohmann::json::array()}, {"search", nlohmann::json::array()}};
+    if (!sandbox->pod.uid.empty()) {
+      item["pod"] = {{"uid", sandbox->pod.uid}, {"namespace", sandbox->pod.space}, {"name", sandbox->pod.name}};
+    }
+    if (sandbox->held) {
+      item["held"] = true;
+    }
     for (const Address& address : sandbox->addresses) {
       item["addresses"].push_back(address.to_string());
     }
@@ -95,6 +101,11 @@ Result<std::vector<Sandbox>> sandboxes_from_json(std::string_view text) {
       sandbox.ifindex = item.at("ifindex").get<std::uint32_t>();
       sandbox.interface = item.at("interface").get<std::string>();
       sandbox.policy = item.at("policy").get<std::string>();
+      if (const auto pod = item.find("pod"); pod != item.end()) {
+        sandbox.pod = {pod->at("uid").get<std::string>(), pod->at("namespace").get<std::string>(),
+                       pod->at("name").get<std::string>()};
+      }
+      sandbox.held = item.value("held", false);
       auto mac = parse_mac(item.at("mac").get<std::string>());
       if (!mac) {
         return std::move(mac).error();
