@@ -156,7 +156,7 @@ void Commands::status(const ControlServer::Respond& respond) {
     status.add_problems("postern-dns has no sockets, so sandboxes resolve no name: run postern-setup");
   }
   for (const Sandbox* sandbox : sandboxes) {
-    if (!sandbox->policy.empty() && !parts_.policies.policies().policies.contains(sandbox->policy)) {
+    if (!sandbox->policy.empty() && !parts_.policies.policies().has(sandbox->policy)) {
       status.add_problems("sandbox " + sandbox->interface + " is denied everything, because its policy " +
                           sandbox->policy + " is in no file of " + parts_.config.policies);
     }
@@ -212,11 +212,16 @@ void Commands::list(const ControlServer::Respond& respond) {
 }
 
 void Commands::attach(const api::SandboxAttachRequest& request, const ControlServer::Respond& respond) {
-  const AttachWish wish{.interface = request.interface(),
+  AttachWish wish{.interface = request.interface(),
                         .policy = request.policy(),
                         .addresses = {request.addresses().begin(), request.addresses().end()},
                         .mac = request.mac(),
                         .search = {request.search().begin(), request.search().end()}};
+  auto policy = parts_.policies.policies().key_of(wish.policy);
+  if (!policy) {
+    return respond_error(respond, policy.error());
+  }
+  wish.policy = *policy;
   auto sandbox = discover_sandbox(wish, parts_.config.search);
   if (!sandbox) {
     return respond_error(respond, sandbox.error());

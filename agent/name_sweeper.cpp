@@ -27,10 +27,6 @@ Result<std::size_t> NameSweeper::sweep(BootNs now) {
     return {};
   }));
   std::unordered_set<std::uint32_t> used;
-  const auto note_flow = [&](const auto&, const egress_flow& flow) -> Result<> {
-    used.insert(flow.name);
-    return {};
-  };
   for (const Sandbox* sandbox : sandboxes_.all()) {
     if (const auto entry = gate_.sandboxes().lookup(sandbox->ifindex); entry && *entry) {
       if (auto swept = gate_.sweep_flows(**entry); !swept) {
@@ -48,9 +44,11 @@ Result<std::size_t> NameSweeper::sweep(BootNs now) {
       }
       return {};
     }));
-    POSTERN_RETURN_IF_ERROR(flows->for_each(note_flow));
+    POSTERN_RETURN_IF_ERROR(flows->for_each([&](const egress_flow_key&, const egress_flow& flow) -> Result<> {
+      used.insert(flow.name);
+      return {};
+    }));
   }
-  POSTERN_RETURN_IF_ERROR(gate_.closing().for_each(note_flow));
   std::unordered_set<std::uint32_t> gone;
   for (const std::uint32_t id : old) {
     if (!used.contains(id)) {

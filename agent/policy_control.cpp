@@ -9,25 +9,34 @@
 namespace postern {
 
 struct PolicyControl::Transition {
-  PolicySet set;
-  Installed next;                                       // images of every policy in use
+  std::shared_ptr<const PolicySet> set;
+  std::map<std::uint32_t, std::string> assigned;        // sandboxes whose key is given, not chosen
+  std::map<std::uint32_t, std::string> keys;            // the policy key of every sandbox
+  Installed next;                                       // images of every key in use
   std::vector<std::shared_ptr<InstalledPolicy>> fresh;  // of these, what was installed for this change
   std::vector<std::uint32_t> moving;                    // sandboxes whose image changes
   std::uint32_t generation = 0;
   bool changed = false;
   OnChange done;
   OperationQueue::Done finished;
+
+  const std::shared_ptr<InstalledPolicy>& next_of(std::uint32_t id) const { return next.at(keys.at(id)); }
 };
 
 namespace {
 
-/// An image that allows nothing, for a sandbox whose policy is gone.
-std::shared_ptr<const PolicyImage> deny_all(const std::string& name) {
+/// An image that allows nothing, for a sandbox whose policy is gone, or that none selects.
+std::shared_ptr<const PolicyImage> deny_all(const std::string& key) {
   Policy nothing;
-  nothing.name = name;
+  nothing.name = key;
   nothing.inbound = InboundRules();
   Diagnostics none;
   return compile(nothing, Inventory(), none);
+}
+
+/// A policy that is gone denies everything; policies that do not go together are an error.
+Result<std::shared_ptr<const PolicyImage>> image_for(const PolicySet& set, const std::string& key) {
+  return set.has(key) ? set.image_of(key) : deny_all(key);
 }
 
 bool same_policies(const PolicySet& a, const PolicySet& b) {
@@ -45,11 +54,6 @@ PolicyControl::PolicyControl(EventLoop& loop, Gate& gate, DnsLink& dns, SandboxT
     generation_ = *last;
     claimed_ = *last;
   }
-}
-
-std::shared_ptr<const PolicyImage> PolicyControl::image_for(const PolicySet& set, const std::string& name) const {
-  const auto found = set.policies.find(name);
-  return found == set.policies.end() ? deny_all(name) : found->second.image;
 }
 
 std::shared_ptr<const PolicyImage> PolicyControl::image_of(const Sandbox& sandbox) const {
@@ -83,28 +87,49 @@ void PolicyControl::feed(const Sandbox& sandbox, const InstalledPolicy* staged, 
 // ---- a change of policies ----
 
 void PolicyControl::apply(PolicySet set, OnChange done) {
-  queue_.run([this, set = std::move(set), done = std::move(done)](OperationQueue::Done finished) mutable {
-    start_apply(std::move(set), done, finished);
+  queue_.run([this, set = std::make_shared<const PolicySet>(std::move(set)),
+              done = std::move(done)](OperationQueue::Done finished) {
+    auto transition = std::make_shared<Transition>();
+    transition->set = set;
+    transition->done = done;
+    transition->finished = std::move(finished);
+    start(transition);
   });
 }
 
-void PolicyControl::start_apply(PolicySet set, const OnChange& done, const OperationQueue::Done& finished) {
-  auto transition = std::make_shared<Transition>();
-  transition->set = std::move(set);
-  transition->done = done;
-  transition->finished = finished;
+void PolicyControl::assign(std::uint32_t id, std::string policy_key, OnChange done) {
+  queue_.run([this, id, key = std::move(policy_key), done = std::move(done)](OperationQueue::Done finished) {
+    auto transition = std::make_shared<Transition>();
+    transition->set = set_;
+    transition->assigned[id] = key;
+    transition->done = done;
+    transition->finished = std::move(finished);
+    start(transition);
+  });
+}
+
+void PolicyControl::choose_keys(Transition& transition) const {
+  for (const Sandbox* sandbox : sandboxes_.all()) {
+    const auto given = transition.assigned.find(sandbox->id);
+    transition.keys[sandbox->id] = given != transition.assigned.end()   ? given->second
+                                   : sandbox->pod && selector_ != nullptr ? selector_(*transition.set, *sandbox)
+                                                                          : sandbox->policy;
+  }
+}
+
+void PolicyControl::start(const std::shared_ptr<Transition>& transition) {
+  choose_keys(*transition);
   if (auto installed = install_used(*transition); !installed) {
     abandon(transition, std::move(installed).error());
     return;
   }
-  transition->changed = inherited_ || !transition->moving.empty() || !same_policies(set_, transition->set);
+  transition->changed = inherited_ || !transition->moving.empty() || !same_policies(*set_, *transition->set);
   if (auto claimed = claim_generation(*transition); !claimed) {
     abandon(transition, std::move(claimed).error());
     return;
   }
   for (const std::uint32_t id : transition->moving) {
-    const Sandbox& sandbox = *sandboxes_.find_id(id);
-    feed(sandbox, transition->next.at(sandbox.policy).get(), transition->generation);
+    feed(*sandboxes_.find_id(id), transition->next_of(id).get(), transition->generation);
   }
   if (transition->moving.empty()) {
     swap(transition);
@@ -132,23 +157,26 @@ Result<> PolicyControl::claim_generation(Transition& transition) {
 }
 
 Result<> PolicyControl::install_used(Transition& transition) {
-  for (const Sandbox* sandbox : sandboxes_.all()) {
-    if (!transition.next.contains(sandbox->policy)) {
-      auto image = image_for(transition.set, sandbox->policy);
-      const auto now = installed_.find(sandbox->policy);
-      if (now != installed_.end() && now->second->image->fingerprint == image->fingerprint) {
-        transition.next[sandbox->policy] = now->second;
+  for (const auto& [id, key] : transition.keys) {
+    if (!transition.next.contains(key)) {
+      auto image = image_for(*transition.set, key);
+      if (!image) {
+        return std::move(image).error();
+      }
+      const auto now = installed_.find(key);
+      if (now != installed_.end() && now->second->image->fingerprint == (*image)->fingerprint) {
+        transition.next[key] = now->second;
       } else {
-        auto installed = installer_.install(std::move(image));
+        auto installed = installer_.install(*image);
         if (!installed) {
           return std::move(installed).error();
         }
-        transition.next[sandbox->policy] = *installed;
+        transition.next[key] = *installed;
         transition.fresh.push_back(*installed);
       }
     }
-    if (sandbox->policy_id != transition.next.at(sandbox->policy)->id) {
-      transition.moving.push_back(sandbox->id);
+    if (sandboxes_.find_id(id)->policy_id != transition.next.at(key)->id) {
+      transition.moving.push_back(id);
     }
   }
   return {};
@@ -179,12 +207,13 @@ void PolicyControl::swap(const std::shared_ptr<Transition>& transition) {
   }
   for (const std::uint32_t id : transition->moving) {
     if (Sandbox* sandbox = sandboxes_.find_id(id)) {
-      swap_sandbox(*sandbox, *transition->next.at(sandbox->policy), generation_);
+      swap_sandbox(*sandbox, *transition->next_of(id), generation_);
     }
   }
+  keep_keys(transition->keys);
   Installed old = std::exchange(installed_, std::move(transition->next));
-  for (auto& [name, policy] : installed_) {
-    policy->image = image_for(transition->set, name);  // lines may have moved where nothing else did
+  for (auto& [key, policy] : installed_) {
+    policy->image = *image_for(*transition->set, key);  // lines may have moved where nothing else did
     listener_.on_policy(*policy);
   }
   for (const std::uint32_t id : transition->moving) {
@@ -206,9 +235,25 @@ void PolicyControl::swap(const std::shared_ptr<Transition>& transition) {
     }
     installer_.forget_inherited(ours);
   }
-  set_ = std::move(transition->set);
-  transition->done(Change{generation_, set_.policies.size(), transition->changed, set_.warnings});
+  set_ = transition->set;
+  transition->done(Change{generation_, set_->policies.size(), transition->changed, set_->warnings});
   transition->finished();
+}
+
+void PolicyControl::keep_keys(const std::map<std::uint32_t, std::string>& keys) {
+  bool changed = false;
+  for (const auto& [id, key] : keys) {
+    if (Sandbox* sandbox = sandboxes_.find_id(id); sandbox != nullptr && sandbox->policy != key) {
+      sandbox->policy = key;
+      changed = true;
+    }
+  }
+  if (!changed) {
+    return;
+  }
+  if (auto saved = sandboxes_.save(); !saved) {
+    spdlog::error("the list of sandboxes: {}", saved.error().message());
+  }
 }
 
 void PolicyControl::swap_sandbox(Sandbox& sandbox, const InstalledPolicy& next, std::uint32_t generation) {
@@ -248,13 +293,17 @@ void PolicyControl::attach(Sandbox sandbox, OnAttached done) {
   });
 }
 
-Result<std::shared_ptr<InstalledPolicy>> PolicyControl::use(const std::string& name) {
-  if (const auto found = installed_.find(name); found != installed_.end()) {
+Result<std::shared_ptr<InstalledPolicy>> PolicyControl::use(const std::string& key) {
+  if (const auto found = installed_.find(key); found != installed_.end()) {
     return found->second;
   }
-  auto installed = installer_.install(image_for(set_, name));
+  auto image = image_for(*set_, key);
+  if (!image) {
+    return std::move(image).error();
+  }
+  auto installed = installer_.install(*image);
   if (installed) {
-    installed_[name] = *installed;
+    installed_[key] = *installed;
     listener_.on_policy(**installed);
   }
   return installed;
@@ -268,9 +317,6 @@ void PolicyControl::start_attach(Sandbox sandbox, const OnAttached& done, const 
   if (const Sandbox* other = sandboxes_.find_ifindex(sandbox.ifindex)) {
     return fail({Errc::kExists, sandbox.interface + " is sandbox " + std::to_string(other->id) + " already, under policy " +
                                     other->policy + ": detach it first to attach it otherwise"});
-  }
-  if (!set_.policies.contains(sandbox.policy)) {
-    return fail({Errc::kNotFound, "there is no policy \"" + printable(sandbox.policy) + "\": `postern status` lists those there are"});
   }
   auto policy = use(sandbox.policy);
   if (!policy) {

@@ -45,13 +45,21 @@ class PolicyControl {
   /// How long a replaced image stays: longer than any packet is being judged.
   static constexpr std::uint64_t kForgetMs = 50;
 
+  /// The policy key of a pod's sandbox under a set of policies; asked at every change of policies.
+  using Selector = std::function<std::string(const PolicySet&, const Sandbox&)>;
+
   PolicyControl(EventLoop& loop, Gate& gate, DnsLink& dns, SandboxTable& sandboxes);
 
   void listen(Listener listener) { listener_ = std::move(listener); }
 
+  /// Which policies a pod is under. Without one, a sandbox stays under the key that it has.
+  void select_with(Selector selector) { selector_ = std::move(selector); }
+
   /// Puts every sandbox under its policy of this set. Calls back after the swap, or with the error
   /// that left everything as it was. A sandbox whose policy is not in the set is denied everything.
   void apply(PolicySet set, OnChange done);
+  /// Puts one sandbox under another policy, in the same order and with the same promise.
+  void assign(std::uint32_t id, std::string policy_key, OnChange done);
   /// Puts a new sandbox under its policy and attaches the gate to it.
   void attach(Sandbox sandbox, OnAttached done);
   /// Whose a sandbox is, and its addresses, MACs, link prefixes and search list, are those of `like`
@@ -60,30 +68,31 @@ class PolicyControl {
   /// Takes the gate off; when the interface is gone already, only cleans up after it.
   void detach(std::uint32_t id, bool interface_gone, std::function<void(Result<>)> done);
 
-  const PolicySet& policies() const { return set_; }
+  const PolicySet& policies() const { return *set_; }
   std::uint32_t generation() const { return generation_; }
   /// The image that a sandbox is under; null: none, it is denied everything.
   std::shared_ptr<const PolicyImage> image_of(const Sandbox& sandbox) const;
   std::vector<const InstalledPolicy*> installed() const;
 
  private:
-  using Installed = std::map<std::string, std::shared_ptr<InstalledPolicy>>;  // by name
+  using Installed = std::map<std::string, std::shared_ptr<InstalledPolicy>>;  // by policy key
   struct Transition;
 
-  void start_apply(PolicySet set, const OnChange& done, const OperationQueue::Done& finished);
+  void start(const std::shared_ptr<Transition>& transition);
+  void choose_keys(Transition& transition) const;
   Result<> claim_generation(Transition& transition);
   Result<> install_used(Transition& transition);
   void swap(const std::shared_ptr<Transition>& transition);
   void abandon(const std::shared_ptr<Transition>& transition, Error error);
+  void keep_keys(const std::map<std::uint32_t, std::string>& keys);
   void swap_sandbox(Sandbox& sandbox, const InstalledPolicy& next, std::uint32_t generation);
   void start_attach(Sandbox sandbox, const OnAttached& done, const OperationQueue::Done& finished);
   void finish_attach(std::uint32_t id, const OnAttached& done);
   Result<> start_identify(std::uint32_t id, const Sandbox& like);
   void feed(const Sandbox& sandbox, const InstalledPolicy* staged, std::uint32_t staged_generation);
-  Result<std::shared_ptr<InstalledPolicy>> use(const std::string& name);
+  Result<std::shared_ptr<InstalledPolicy>> use(const std::string& key);
   void forget(const std::shared_ptr<InstalledPolicy>& policy);
   void forget_unused();
-  std::shared_ptr<const PolicyImage> image_for(const PolicySet& set, const std::string& name) const;
 
   EventLoop& loop_;
   Gate& gate_;
@@ -92,7 +101,8 @@ class PolicyControl {
   PolicyInstaller installer_;
   OperationQueue queue_;
   Listener listener_;
-  PolicySet set_;
+  Selector selector_;
+  std::shared_ptr<const PolicySet> set_ = std::make_shared<PolicySet>();
   Installed installed_;
   std::uint32_t generation_ = 0;  // in force
   std::uint32_t claimed_ = 0;     // the highest that a worker may have heard of

@@ -28,7 +28,9 @@ Result<> for_each_file(const std::string& folder, const EachFile& each) {
 
 }  // namespace
 
-Result<PolicySet> load_policies(const std::string& policy_folder, const std::string& template_folder) {
+Result<PolicySet> load_policies(const std::string& policy_folder,
+                                const std::string& template_folder,
+                                const Inventory& inventory) {
   Diagnostics diagnostics;
   TemplateSet templates;
   const auto read_templates = for_each_file(template_folder, [&](const std::string& text, const std::string& file) {
@@ -39,6 +41,7 @@ Result<PolicySet> load_policies(const std::string& policy_folder, const std::str
     return read_templates.error();
   }
   PolicySet set;
+  set.inventory = inventory;
   POSTERN_RETURN_IF_ERROR(for_each_file(policy_folder, [&](const std::string& text, const std::string& file) {
     add_policies(text, file, templates, set, diagnostics);
   }));

@@ -13,6 +13,8 @@ namespace postern {
 
 /// Reads *.yaml and *.yml of both folders in the order of their names.
 /// @return invalid: every problem, a line each, "file:line:column: field: what to write instead".
-Result<PolicySet> load_policies(const std::string& policy_folder, const std::string& template_folder);
+Result<PolicySet> load_policies(const std::string& policy_folder,
+                                const std::string& template_folder,
+                                const Inventory& inventory = {});
 
 }  // namespace postern

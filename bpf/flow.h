@@ -33,6 +33,14 @@ static __always_inline __u64 egress_since(__u64 then, __u64 now)
 	return (__s64)(now - then) < 0 ? 0 : now - then;
 }
 
+/* Both sides have said that they are done, or one that it broke off. */
+static __always_inline int egress_flow_over(__u32 state)
+{
+	const __u32 both = EGRESS_FLOW_FIN_IN | EGRESS_FLOW_FIN_OUT;
+
+	return state & EGRESS_FLOW_RESET || (state & both) == both;
+}
+
 static __always_inline int egress_flow_alive(const struct egress_sandbox *sandbox, const struct egress_flow_key *key,
 					     const struct egress_flow *flow, __u64 now)
 {
@@ -44,8 +52,7 @@ static __always_inline int egress_flow_alive(const struct egress_sandbox *sandbo
 	if (sandbox->flow_age_s_max && egress_since(flow->opened_mono_ns, now) > sandbox->flow_age_s_max * EGRESS_S)
 		return 0;
 	if (key->protocol == IPPROTO_TCP) {
-		if (state & EGRESS_FLOW_RESET ||
-		    (state & (EGRESS_FLOW_FIN_IN | EGRESS_FLOW_FIN_OUT)) == (EGRESS_FLOW_FIN_IN | EGRESS_FLOW_FIN_OUT))
+		if (egress_flow_over(state))
 			return idle <= EGRESS_TCP_CLOSING_NS;
 		if (!(state & EGRESS_FLOW_ANSWERED))
 			return idle <= EGRESS_TCP_SYN_NS;
@@ -75,13 +82,13 @@ struct egress_verdict {
 /*
  * Notes a packet in its live flow. Two CPUs may do so at once: state bits are set atomically, the
  * rest is a time or a sum that loses at most one packet's worth.
- * Returns 1 when the flow is over and belongs into the closing map.
+ * Returns 1 when it is the packet upon which the flow is over.
  */
 static __always_inline int egress_flow_note(struct egress_flow *flow, const struct egress_packet *p, int out,
 					    __u64 now_mono_ns)
 {
 	__u32 bits = 0;
-	__u32 state;
+	__u32 before;
 
 	if (out) {
 		if (!flow->unanswered_mono_ns)
@@ -101,13 +108,10 @@ static __always_inline int egress_flow_note(struct egress_flow *flow, const stru
 		if (p->tcp_flags & EGRESS_TCP_RST)
 			bits |= EGRESS_FLOW_RESET;
 	}
-	state = flow->state;
-	if ((state & bits) == bits)
+	if ((flow->state & bits) == bits)
 		return 0;
-	state = __sync_fetch_and_or(&flow->state, bits) | bits;
-	return (bits & ~(__u32)EGRESS_FLOW_ANSWERED) != 0 &&
-	       (state & EGRESS_FLOW_RESET ||
-		(state & (EGRESS_FLOW_FIN_IN | EGRESS_FLOW_FIN_OUT)) == (EGRESS_FLOW_FIN_IN | EGRESS_FLOW_FIN_OUT));
+	before = __sync_fetch_and_or(&flow->state, bits);
+	return !egress_flow_over(before) && egress_flow_over(before | bits);
 }
 
 /* The flow that an EGRESS_OPEN verdict begins. */

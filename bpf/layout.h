@@ -23,7 +23,7 @@
 #endif
 
 /* Raised by every change of a size or a meaning below. A daemon refuses pinned maps of another one. */
-#define EGRESS_LAYOUT_VERSION 1
+#define EGRESS_LAYOUT_VERSION 2
 
 /* Limits. Each map below names the one that bounds it. */
 #define EGRESS_SANDBOXES_MAX 1024        /* sandboxes of one node */
@@ -33,8 +33,8 @@
 #define EGRESS_CIDRS_MAX 262144          /* prefixes of one policy */
 #define EGRESS_GRANTS_MAX 8192           /* addresses that lookups of one sandbox hold open */
 #define EGRESS_GRANT_SLOTS 4             /* (name, rule) pairs of one granted address */
-#define EGRESS_FLOWS_MAX 8192            /* live flows of one sandbox */
-#define EGRESS_CLOSING_MAX 65536         /* flows of the node that wait for their last packets */
+#define EGRESS_CLOSED_MAX 1024           /* finished flows of one sandbox that wait for their last packets; a power of two */
+#define EGRESS_FLOWS_MAX (8192 + EGRESS_CLOSED_MAX) /* flows of one sandbox */
 #define EGRESS_NAMES_MAX 262144          /* names that hold a grant or a flow */
 #define EGRESS_NAME_OK_MAX 1048576       /* names re-judged for the policy images alive */
 #define EGRESS_NODE_ADDRS_MAX 4096       /* addresses of the node itself */
@@ -172,7 +172,7 @@ struct egress_grant {
 	struct egress_grant_slot slots[EGRESS_GRANT_SLOTS];
 };
 
-/* flows: sandbox slot -> hash of this key. closing: the same key with the sandbox id in front. */
+/* flows: sandbox slot -> hash of this key. */
 struct egress_flow_key {
 	struct egress_addr local;  /* the sandbox's */
 	struct egress_addr remote;
@@ -182,12 +182,6 @@ struct egress_flow_key {
 	__u8 pad[3];
 };
 EGRESS_ASSERT(sizeof(struct egress_flow_key) == 40, "no padding");
-
-struct egress_closing_key {
-	__u32 sandbox;
-	struct egress_flow_key flow;
-};
-EGRESS_ASSERT(sizeof(struct egress_closing_key) == 44, "no padding");
 
 enum egress_basis { /* why a flow is allowed; decides how a policy change judges it again */
 	EGRESS_BASIS_NONE = 0,
@@ -213,10 +207,23 @@ struct egress_flow {
 	__u32 rule;
 	__u32 name;
 	__u32 state; /* EGRESS_FLOW_*; 32 bits because two CPUs set bits atomically */
-	__u8 basis;  /* enum egress_basis */
-	__u8 pad[7];
+	__u32 closed; /* its number in struct egress_closed, once it is over */
+	__u8 basis;   /* enum egress_basis */
+	__u8 pad[3];
 };
 EGRESS_ASSERT(sizeof(struct egress_flow) == 80, "no padding");
+
+/*
+ * closed: sandbox slot -> array of one of this. The flows that finished last; each stays in `flows`
+ * until its place here is taken by a later one. Written by the kernel programs alone.
+ */
+struct egress_closed {
+	__u32 next; /* number of the next one; its place is this modulo EGRESS_CLOSED_MAX */
+	__u32 pad;
+	struct egress_flow_key keys[EGRESS_CLOSED_MAX]; /* all zero: none */
+};
+EGRESS_ASSERT(sizeof(struct egress_closed) == 8 + EGRESS_CLOSED_MAX * 40, "no padding");
+EGRESS_ASSERT((EGRESS_CLOSED_MAX & (EGRESS_CLOSED_MAX - 1)) == 0, "a mask bounds the place");
 
 /*
  * name_ok: (policy id, name, rule) -> ports a name may still use under a newer image. Filled by

@@ -20,14 +20,6 @@ static __always_inline struct egress_flow *egress_flow_of(const struct egress_sa
 	return own ? bpf_map_lookup_elem(own, &own_key) : 0;
 }
 
-static __always_inline struct egress_flow *egress_closing_of(const struct egress_sandbox *sandbox,
-							     const struct egress_flow_key *key)
-{
-	struct egress_closing_key closing_key = {.sandbox = sandbox->id, .flow = *key};
-
-	return bpf_map_lookup_elem(&closing, &closing_key);
-}
-
 static __always_inline const struct egress_grant *egress_grant_of(const struct egress_sandbox *sandbox,
 								  const struct egress_addr *addr)
 {

@@ -59,13 +59,19 @@ struct {
 	__array(values, struct flows_of_sandbox);
 } flows SEC(".maps");
 
-/* Least recently used go first: an entry here is a courtesy to the last packets of a closed connection. */
+struct closed_of_sandbox {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct egress_closed));
+};
+
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, EGRESS_CLOSING_MAX);
-	__type(key, struct egress_closing_key);
-	__type(value, struct egress_flow);
-} closing SEC(".maps");
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, EGRESS_SANDBOXES_MAX);
+	__type(key, __u32);
+	__array(values, struct closed_of_sandbox);
+} closed SEC(".maps");
 
 struct grants_of_sandbox {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -100,25 +100,36 @@ EGRESS_SUBPROG int egress_open(const struct egress_sandbox *sandbox, const struc
 	return 0;
 }
 
-/* Moves a finished flow out of the sandbox's quota; its last packets still find it in `closing`. */
+/*
+ * A finished flow stays where it is for its last packets, retransmitted ones among them, until
+ * EGRESS_CLOSED_MAX more of the same sandbox have finished: they do not use its quota up. One that was opened
+ * anew meanwhile has another number, or none, and stays. Two CPUs that write to one place at once lose a key:
+ * its flow is swept when it has timed out.
+ */
 EGRESS_SUBPROG int egress_close(const struct egress_sandbox *sandbox, const struct egress_flow_key *key,
-				const struct egress_flow *flow)
+				struct egress_flow *flow)
 {
-	struct egress_closing_key closing_key = {};
-	struct egress_flow last;
-	__u32 slot;
-	void *own;
+	const __u32 zero = 0;
+	struct egress_flow_key oldest;
+	struct egress_closed *last;
+	__u32 slot, number;
+	void *own, *ring;
 
 	if (!sandbox || !key || !flow)
 		return 0;
 	slot = sandbox->slot;
-	closing_key.sandbox = sandbox->id;
-	closing_key.flow = *key;
-	last = *flow;
-	bpf_map_update_elem(&closing, &closing_key, &last, BPF_ANY);
 	own = bpf_map_lookup_elem(&flows, &slot);
-	if (own)
-		bpf_map_delete_elem(own, &closing_key.flow);
+	ring = bpf_map_lookup_elem(&closed, &slot);
+	last = ring ? bpf_map_lookup_elem(ring, &zero) : 0;
+	if (!own || !last)
+		return 0;
+	number = __sync_fetch_and_add(&last->next, 1);
+	flow->closed = number;
+	oldest = last->keys[number & (EGRESS_CLOSED_MAX - 1)];
+	last->keys[number & (EGRESS_CLOSED_MAX - 1)] = *key;
+	flow = bpf_map_lookup_elem(own, &oldest);
+	if (flow && egress_flow_over(flow->state) && flow->closed == number - EGRESS_CLOSED_MAX)
+		bpf_map_delete_elem(own, &oldest);
 	return 0;
 }
 

@@ -35,8 +35,6 @@
 /* Look-ups, defined by the includer. 0: no such entry. */
 static __always_inline struct egress_flow *egress_flow_of(const struct egress_sandbox *sandbox,
 							  const struct egress_flow_key *key);
-static __always_inline struct egress_flow *egress_closing_of(const struct egress_sandbox *sandbox,
-							     const struct egress_flow_key *key);
 static __always_inline const struct egress_grant *egress_grant_of(const struct egress_sandbox *sandbox,
 								  const struct egress_addr *addr);
 static __always_inline const struct egress_cidr_rule *egress_cidr_of(const struct egress_sandbox *sandbox,
@@ -214,16 +212,6 @@ static __always_inline int egress_inbound_allowed(const struct egress_sandbox *s
 
 /* ---- flows ---- */
 
-static __always_inline struct egress_flow *egress_any_flow_of(const struct egress_sandbox *sandbox,
-							      const struct egress_flow_key *key)
-{
-	struct egress_flow *flow = egress_flow_of(sandbox, key);
-
-	if (!flow && key->protocol == IPPROTO_TCP)
-		flow = egress_closing_of(sandbox, key);
-	return flow;
-}
-
 /*
  * A flow of an older generation, under the image of now. EGRESS_REASON_NONE: it may go on and
  * carries the new generation.
@@ -285,7 +273,7 @@ static __always_inline int egress_quotes_flow(const struct egress_sandbox *sandb
 
 	if (!p->quotes)
 		return 0;
-	flow = egress_any_flow_of(sandbox, &p->quote);
+	flow = egress_flow_of(sandbox, &p->quote);
 	return flow && (basis == EGRESS_BASIS_NONE || flow->basis == basis) &&
 	       egress_judge_flow(sandbox, &p->quote, flow, now_mono_ns) == EGRESS_REASON_NONE;
 }
@@ -452,7 +440,7 @@ static __always_inline struct egress_flow *egress_judge_out(const struct egress_
 	if (egress_judge_sender(sandbox, p, verdict))
 		return 0;
 	egress_flow_key_of(p, 1, key);
-	flow = egress_may_continue(p) ? egress_any_flow_of(sandbox, key) : 0;
+	flow = egress_may_continue(p) ? egress_flow_of(sandbox, key) : 0;
 	if (flow) {
 		flow_reason = egress_judge_flow(sandbox, key, flow, now_mono_ns);
 		if (flow_reason == EGRESS_REASON_NONE) {
@@ -519,7 +507,7 @@ static __always_inline struct egress_flow *egress_judge_in(const struct egress_s
 		return 0;
 	}
 	egress_flow_key_of(p, 0, key);
-	flow = egress_may_continue(p) ? egress_any_flow_of(sandbox, key) : 0;
+	flow = egress_may_continue(p) ? egress_flow_of(sandbox, key) : 0;
 	if (flow) {
 		const int reason = egress_judge_flow(sandbox, key, flow, now_mono_ns);
 

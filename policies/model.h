@@ -51,8 +51,9 @@ struct InboundRules {
 
 struct Policy {
   std::string name;
-  std::string space;                          ///< metadata.namespace; empty outside a cluster.
-  std::map<std::string, std::string> labels;  ///< selector.matchLabels, for clusters.
+  std::string space;  ///< metadata.namespace; empty outside a cluster.
+  /// selector.matchLabels: all of them select a pod, none of them every pod of the namespace. Absent: selects none.
+  std::optional<std::map<std::string, std::string>> labels;
   Place place;
   std::vector<NameRule> allow_names;
   std::vector<CidrRule> allow_cidrs;

@@ -153,11 +153,26 @@ void read_dns(const YamlField& dns, Policy& policy) {
   }
 }
 
+bool is_object_name(std::string_view name) {
+  return !name.empty() && name.size() <= 63 && name.front() != '-' && name.back() != '-' &&
+         std::ranges::all_of(name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
+}
+
+std::string read_namespace(const YamlField& field) {
+  const std::string space = field.text_or("");
+  if (field.present() && field.type() == YamlField::Type::kScalar && !is_object_name(space)) {
+    field.error("\"" + printable(space.substr(0, 80)) +
+                "\" is not a namespace: use up to 63 lower-case letters, digits and hyphens");
+    return "";
+  }
+  return space;
+}
+
 Policy read_policy(const YamlField& document, const TemplateSet& templates) {
   Policy policy;
   document.only({"apiVersion", "kind", "metadata", "spec"});
   policy.name = read_object_name(document);
-  policy.space = document["metadata"]["namespace"].text_or("");
+  policy.space = read_namespace(document["metadata"]["namespace"]);
   policy.place = document.place();
   const YamlField spec = document["spec"];
   if (!spec.present()) {
@@ -165,9 +180,12 @@ Policy read_policy(const YamlField& document, const TemplateSet& templates) {
     return policy;
   }
   spec.only({"selector", "mode", "allow", "deny", "inbound", "dns", "onDeny"});
-  spec["selector"].only({"matchLabels"});
-  for (const auto& [key, value] : spec["selector"]["matchLabels"].entries()) {
-    policy.labels[key] = value.text();
+  if (const YamlField selector = spec["selector"]; selector.present()) {
+    selector.only({"matchLabels"});
+    policy.labels.emplace();
+    for (const auto& [key, value] : selector["matchLabels"].entries()) {
+      (*policy.labels)[key] = value.text();
+    }
   }
   read_enforced(spec["mode"], "enforce", {"audit"});
   read_enforced(spec["onDeny"], "drop", {"reject"});
@@ -211,10 +229,7 @@ std::string read_object_name(const YamlField& document) {
   metadata.only({"name", "namespace", "labels", "annotations"});
   const YamlField field = metadata["name"];
   const std::string name = field.text();
-  const bool ok =
-      !name.empty() && name.size() <= 63 && name.front() != '-' && name.back() != '-' &&
-      std::ranges::all_of(name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
-  if (!ok && field.type() == YamlField::Type::kScalar) {
+  if (!is_object_name(name) && field.type() == YamlField::Type::kScalar) {
     field.error("\"" + printable(name.substr(0, 80)) +
                 "\" is not an object name: use up to 63 lower-case letters, digits and hyphens");
   }

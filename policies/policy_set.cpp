@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policies/policy_set.h"
 
+#include <algorithm>
+
+#include "base/log.h"
 #include "policies/native_reader.h"
+#include "policies/policy_union.h"
 #include "policies/template_reader.h"
 
 namespace postern {
@@ -14,7 +18,89 @@ void report_twice(
       std::string(what) + " " + name + " exists already, at " + first.to_string() + ": rename or remove one");
 }
 
+constexpr char kJoin = '+';
+
+std::string key_for(const Policy& policy) { return policy.space.empty() ? policy.name : policy.space + "/" + policy.name; }
+
+std::vector<std::string> parts_of(std::string_view key) {
+  std::vector<std::string> parts;
+  while (!key.empty()) {
+    const std::size_t end = std::min(key.find(kJoin), key.size());
+    parts.emplace_back(key.substr(0, end));
+    key.remove_prefix(std::min(end + 1, key.size()));
+  }
+  return parts;
+}
+
+bool selects(const Policy& policy, std::string_view space, const Labels& labels) {
+  if (policy.space.empty() || policy.space != space || !policy.labels) {
+    return false;
+  }
+  return std::ranges::all_of(*policy.labels, [&](const auto& wanted) {
+    const auto found = labels.find(wanted.first);
+    return found != labels.end() && found->second == wanted.second;
+  });
+}
+
 }  // namespace
+
+Result<std::string> PolicySet::key_of(std::string_view named) const {
+  std::string key(named);
+  if (policies.contains(key)) {
+    return key;
+  }
+  std::vector<std::string> same_name;
+  for (const auto& [other, policy] : policies) {
+    if (policy.model->name == named) {
+      same_name.push_back(other);
+    }
+  }
+  if (same_name.empty()) {
+    return Error(Errc::kNotFound,
+                 "there is no policy \"" + printable(named) + "\": `postern status` lists those there are");
+  }
+  if (same_name.size() > 1) {
+    return Error(Errc::kInvalid, "several policies are named " + key + ": write " + same_name[0] + " or " + same_name[1]);
+  }
+  return same_name.front();
+}
+
+std::string PolicySet::select(std::string_view space, const Labels& labels) const {
+  std::string key;
+  for (const auto& [one, policy] : policies) {
+    if (selects(*policy.model, space, labels)) {
+      key += (key.empty() ? "" : std::string(1, kJoin)) + one;
+    }
+  }
+  return key;
+}
+
+bool PolicySet::has(std::string_view key) const {
+  return !key.empty() && std::ranges::all_of(parts_of(key), [&](const std::string& part) { return policies.contains(part); });
+}
+
+Result<std::shared_ptr<const PolicyImage>> PolicySet::image_of(const std::string& key) const {
+  if (!has(key)) {
+    return Error(Errc::kNotFound, "there is no policy " + key);
+  }
+  if (const auto found = policies.find(key); found != policies.end()) {
+    return found->second.image;
+  }
+  if (const auto known = unions_.find(key); known != unions_.end()) {
+    return known->second;
+  }
+  std::vector<const Policy*> models;
+  for (const std::string& part : parts_of(key)) {
+    models.push_back(policies.at(part).model.get());
+  }
+  Diagnostics diagnostics;
+  auto image = compile(join_policies(models), inventory, diagnostics);
+  if (image == nullptr) {
+    return diagnostics.to_error().within("the policies " + key + " together");
+  }
+  unions_[key] = image;
+  return image;
+}
 
 void add_templates(std::string_view text, const std::string& file, TemplateSet& templates, Diagnostics& diagnostics) {
   for (AllowlistTemplate& read : read_templates(text, file, diagnostics)) {
@@ -30,14 +116,16 @@ void add_policies(std::string_view text,
                   const TemplateSet& templates,
                   PolicySet& set,
                   Diagnostics& diagnostics) {
-  for (const Policy& policy : read_policies(text, file, templates, diagnostics)) {
-    if (const auto found = set.policies.find(policy.name); found != set.policies.end()) {
-      report_twice("policy", policy.name, policy.place, found->second.place, diagnostics);
+  for (Policy& read : read_policies(text, file, templates, diagnostics)) {
+    const auto policy = std::make_shared<const Policy>(std::move(read));
+    const std::string key = key_for(*policy);
+    if (const auto found = set.policies.find(key); found != set.policies.end()) {
+      report_twice("policy", key, policy->place, found->second.place, diagnostics);
       continue;
     }
     // With errors in it the policy is not whole; its own problems are reported first.
-    auto image = diagnostics.failed() ? nullptr : compile(policy, Inventory(), diagnostics);
-    set.policies[policy.name] = {std::move(image), policy.place};
+    auto image = diagnostics.failed() ? nullptr : compile(*policy, set.inventory, diagnostics);
+    set.policies[key] = {std::move(image), policy->place, policy};
   }
 }
 

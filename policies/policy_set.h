@@ -4,6 +4,9 @@
 //
 // posternd and `postern policy check` both build one, so that they judge alike. Text in, images
 // out; whoever calls has read the files.
+//
+// A policy key says which image a sandbox is under: "name" or "namespace/name" of one policy; several
+// of those with "+" between them, sorted, for their union; empty for none at all.
 #pragma once
 
 #include <map>
@@ -20,18 +23,41 @@ namespace postern {
 struct LoadedPolicy {
   std::shared_ptr<const PolicyImage> image;  ///< Null if its file, or one before it, has errors.
   Place place;
+  std::shared_ptr<const Policy> model;
 };
 
-struct PolicySet {
-  std::map<std::string, LoadedPolicy> policies;  ///< By metadata.name.
+using Labels = std::map<std::string, std::string>;
+
+class PolicySet {
+ public:
+  std::map<std::string, LoadedPolicy> policies;  ///< By key of one policy.
   std::vector<std::string> warnings;             ///< A line each, with file and line.
+  Inventory inventory;                           ///< What they are compiled against.
+
+  /// The key of what a person names: a key, or a bare name that one policy has.
+  /// @return not found; invalid: several policies have this name, with what to write instead.
+  Result<std::string> key_of(std::string_view named) const;
+
+  /// The key for a pod of a namespace: all policies of that namespace whose selector its labels
+  /// satisfy. Empty: none selects it. A policy without a namespace or a selector selects no pod.
+  std::string select(std::string_view space, const Labels& labels) const;
+
+  /// Is every policy of this key here?
+  bool has(std::string_view key) const;
+
+  /// The image of a key that is here, compiled when it is a union. @return not found: a policy of it
+  /// is gone; invalid: policies that are right one by one do not go together.
+  Result<std::shared_ptr<const PolicyImage>> image_of(const std::string& key) const;
+
+ private:
+  mutable std::map<std::string, std::shared_ptr<const PolicyImage>> unions_;  // compiled when first asked for
 };
 
 /// Adds every AllowlistTemplate of a file. A name that is there already is an error.
 void add_templates(std::string_view text, const std::string& file, TemplateSet& templates, Diagnostics& diagnostics);
 
 /// Adds every EgressPolicy of a file, compiled unless *diagnostics has errors by then. A name that is
-/// there already is an error.
+/// there already in its namespace is an error.
 void add_policies(std::string_view text,
                   const std::string& file,
                   const TemplateSet& templates,

@@ -78,7 +78,6 @@ Result<> Gate::open_maps() {
   POSTERN_RETURN_IF_ERROR(adopt(names_, maps.names));
   POSTERN_RETURN_IF_ERROR(adopt(name_ok_, maps.name_ok));
   POSTERN_RETURN_IF_ERROR(adopt(node_addrs_, maps.node_addrs));
-  POSTERN_RETURN_IF_ERROR(adopt(closing_, maps.closing));
   auto now = settings();
   if (!now) {
     return std::move(now).error();

@@ -55,7 +55,6 @@ class Gate {
   const Map<std::uint32_t, egress_name>& names() const { return names_; }
   const Map<egress_name_ok_key, egress_name_ok>& name_ok() const { return name_ok_; }
   const Map<egress_addr, std::uint32_t>& node_addrs() const { return node_addrs_; }
-  const Map<egress_closing_key, egress_flow>& closing() const { return closing_; }
 
   /// Counters that go on where a posternd before us stopped; a number is never given twice.
   Result<std::uint32_t> next_sandbox_id();
@@ -121,7 +120,6 @@ class Gate {
   Map<std::uint32_t, egress_name> names_;
   Map<egress_name_ok_key, egress_name_ok> name_ok_;
   Map<egress_addr, std::uint32_t> node_addrs_;
-  Map<egress_closing_key, egress_flow> closing_;
 };
 
 }  // namespace postern

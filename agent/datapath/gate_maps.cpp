@@ -89,12 +89,18 @@ Result<> Gate::make_flows(std::uint32_t slot, std::uint32_t quota) {
   if (::bpf_map_update_elem(bpf_map__fd(skeleton_->maps.sandbox_state), &slot, none.data(), BPF_ANY) != 0) {
     return Error::from_errno("clearing a sandbox's sums", errno);
   }
+  POSTERN_RETURN_IF_ERROR(put_slot(
+      skeleton_->maps.closed, slot,
+      Fd(::bpf_map_create(BPF_MAP_TYPE_ARRAY, "closed", sizeof(std::uint32_t), sizeof(egress_closed), 1, nullptr))));
   return put_slot(skeleton_->maps.flows, slot,
                   make_hash("flows", sizeof(egress_flow_key), sizeof(egress_flow), quota, BPF_MAP_TYPE_HASH));
 }
 
 Result<> Gate::drop_grants(std::uint32_t slot) { return drop_slot(skeleton_->maps.grants, slot); }
-Result<> Gate::drop_flows(std::uint32_t slot) { return drop_slot(skeleton_->maps.flows, slot); }
+Result<> Gate::drop_flows(std::uint32_t slot) {
+  POSTERN_RETURN_IF_ERROR(drop_slot(skeleton_->maps.closed, slot));
+  return drop_slot(skeleton_->maps.flows, slot);
+}
 Result<Fd> Gate::open_grants(std::uint32_t slot) const { return open_slot(skeleton_->maps.grants, slot); }
 
 Result<GrantsMap> Gate::grants_of(std::uint32_t slot) const {

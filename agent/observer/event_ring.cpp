@@ -17,11 +17,12 @@ Result<std::unique_ptr<EventRing>> EventRing::make(EventLoop& loop, Fd map, OnEv
   if (raw->ring_ == nullptr) {
     return Error::from_errno("mapping the event ring", errno);
   }
-  POSTERN_RETURN_IF_ERROR(loop.watch(raw->map_.get(), EPOLLIN, [raw](std::uint32_t) { raw->drain(); }));
+  POSTERN_RETURN_IF_ERROR(loop.watch(raw->map_.get(), EPOLLIN, [raw](std::uint32_t) { raw->gather(); }));
   return ring;
 }
 
 EventRing::~EventRing() {
+  loop_.cancel(timer_);
   loop_.unwatch(map_.get());
   ring_buffer__free(ring_);
 }
@@ -36,9 +37,19 @@ int EventRing::on_sample(void* self, void* data, std::size_t size) {
   return --ring.left_ > 0 ? 0 : -EAGAIN;  // the record is consumed in either case
 }
 
+void EventRing::gather() {
+  static_cast<void>(loop_.rewatch(map_.get(), 0));
+  timer_ = loop_.after_ms(kGatherMs, [this] { drain(); });
+}
+
 void EventRing::drain() {
   left_ = kDrainMax;
   static_cast<void>(ring_buffer__consume(ring_));
+  if (left_ == 0) {
+    timer_ = loop_.after_ms(0, [this] { drain(); });
+  } else {
+    static_cast<void>(loop_.rewatch(map_.get(), EPOLLIN));
+  }
 }
 
 std::string KernelNames::name(std::uint32_t id) const {

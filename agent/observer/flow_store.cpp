@@ -10,7 +10,12 @@ namespace {
 
 constexpr std::int64_t kRateWindowNs = 60 * static_cast<std::int64_t>(kNsPerS);
 
+/// A flow's own submessages as they lie in memory, and the strings behind them, which the wire form counts.
+constexpr std::size_t kMessageBytes = 2560;
+
 }  // namespace
+
+std::size_t memory_of(const observer::GetFlowsResponse& entry) { return kMessageBytes + 2 * entry.ByteSizeLong(); }
 
 std::int64_t unix_ns_of(const google::protobuf::Timestamp& time) {
   // A client may send any number; what a 64-bit count of nanoseconds holds ends in 2262.
@@ -21,7 +26,7 @@ std::int64_t unix_ns_of(const google::protobuf::Timestamp& time) {
 
 void FlowStore::add(Entry entry) {
   seen_ += entry->has_flow() ? 1 : 0;
-  bytes_ += entry->SpaceUsedLong();
+  bytes_ += memory_of(*entry);
   entries_.push_back(std::move(entry));
   while (entries_.size() > flows_max_ || (bytes_ > bytes_max_ && entries_.size() > 1)) {
     drop_oldest();
@@ -29,7 +34,7 @@ void FlowStore::add(Entry entry) {
 }
 
 void FlowStore::drop_oldest() {
-  bytes_ -= entries_.front()->SpaceUsedLong();
+  bytes_ -= memory_of(*entries_.front());
   entries_.pop_front();
 }
 

@@ -3,7 +3,7 @@
 // FlowStore: the last flows of this node, oldest first, with the losses between them.
 //
 // Thread: the loop's. Entries are immutable and shared with the streams that send them.
-// Limits: a number of entries and a number of bytes; what is over either goes, oldest first.
+// Limits: a number of entries and a number of bytes of memory; what is over either goes, oldest first.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,10 @@ namespace postern {
 
 /// One entry as it goes over the wire: a flow, or lost events.
 using Entry = std::shared_ptr<const observer::GetFlowsResponse>;
+
+/// Bytes of memory that an entry takes, rather too many than too few. Asking the message itself
+/// (SpaceUsedLong) walks it by reflection, which takes longer than everything else that is done with it.
+std::size_t memory_of(const observer::GetFlowsResponse& entry);
 
 /// Nanoseconds since 1970 of a timestamp.
 std::int64_t unix_ns_of(const google::protobuf::Timestamp& time);

@@ -74,9 +74,6 @@ std::string to_json(const std::vector<const Sandbox*>& sandboxes) {
     nlohmann::json item{{"id", sandbox->id},           {"slot", sandbox->slot},     {"ifindex", sandbox->ifindex},
                         {"interface", sandbox->interface}, {"policy", sandbox->policy}, {"mac", to_string(sandbox->mac)},
                         {"addresses", nlohmann::json::array()}, {"search", nlohmann::json::array()}};
-    if (!sandbox->pod.uid.empty()) {
-      item["pod"] = {{"uid", sandbox->pod.uid}, {"namespace", sandbox->pod.space}, {"name", sandbox->pod.name}};
-    }
     if (sandbox->held) {
       item["held"] = true;
     }
@@ -85,6 +82,9 @@ std::string to_json(const std::vector<const Sandbox*>& sandboxes) {
     }
     for (const DnsName& suffix : sandbox->search) {
       item["search"].push_back(suffix.text());
+    }
+    if (sandbox->pod) {
+      item["pod"] = {{"uid", sandbox->pod.uid}, {"namespace", sandbox->pod.space}, {"name", sandbox->pod.name}};
     }
     list.push_back(std::move(item));
   }
@@ -101,10 +101,6 @@ Result<std::vector<Sandbox>> sandboxes_from_json(std::string_view text) {
       sandbox.ifindex = item.at("ifindex").get<std::uint32_t>();
       sandbox.interface = item.at("interface").get<std::string>();
       sandbox.policy = item.at("policy").get<std::string>();
-      if (const auto pod = item.find("pod"); pod != item.end()) {
-        sandbox.pod = {pod->at("uid").get<std::string>(), pod->at("namespace").get<std::string>(),
-                       pod->at("name").get<std::string>()};
-      }
       sandbox.held = item.value("held", false);
       auto mac = parse_mac(item.at("mac").get<std::string>());
       if (!mac) {
@@ -117,6 +113,10 @@ Result<std::vector<Sandbox>> sandboxes_from_json(std::string_view text) {
           return std::move(parsed).error();
         }
         sandbox.addresses.push_back(*parsed);
+      }
+      if (const auto pod = item.find("pod"); pod != item.end()) {
+        sandbox.pod = {pod->at("uid").get<std::string>(), pod->at("namespace").get<std::string>(),
+                       pod->at("name").get<std::string>()};
       }
       for (const auto& suffix : item.at("search")) {
         auto parsed = DnsName::from_text(suffix.get<std::string>());

@@ -23,12 +23,13 @@ using Mac = std::array<std::uint8_t, 6>;
 Result<Mac> parse_mac(std::string_view text);
 std::string to_string(const Mac& mac);
 
-/// The pod whose sandbox it is.
+/// The pod that a sandbox is.
 struct PodRef {
-  std::string uid;  ///< Empty: not a pod.
+  std::string uid;  ///< Empty: it is no pod.
   std::string space;
   std::string name;
 
+  explicit operator bool() const { return !uid.empty(); }
   friend bool operator==(const PodRef&, const PodRef&) = default;
 };
 
@@ -37,9 +38,9 @@ struct Sandbox {
   std::uint32_t slot = 0;  ///< Of its own maps; reused after detach.
   std::uint32_t ifindex = 0;
   std::string interface;
-  std::string policy;        ///< Name of its EgressPolicy, or several; empty: denied everything.
-  PodRef pod;                ///< Not a pod outside a cluster, and until the cluster says whose interface it is.
-  bool held = false;         ///< Denied everything until it is known whose interface it is.
+  std::string policy;  ///< Its policy key (policies/policy_set.h). Empty: everything is denied, by an answer to DNS.
+  PodRef pod;
+  bool held = false;  ///< Denied everything until it is known whose interface it is.
   std::vector<Address> addresses;
   Mac mac{};
   Mac host_mac{};

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "base/clock.h"
+#include "bpf/flow.h"
 #include "bpf/parse.h"
 #include "gate.skel.h"
 #include "tests/bpf/world.h"
@@ -188,7 +189,6 @@ void Lab::reset_maps() {
   if (!cidrs_.empty()) {
     forget_cidrs();
   }
-  clear(gate_->closing());
   clear(gate_->name_ok());
   write_states(std::vector<egress_sandbox_state>(states().size()));
 }
@@ -258,18 +258,12 @@ void Lab::change_flow(const Packet& packet, const std::function<void(egress_flow
   put_flow(packet, *flow);
 }
 
-std::size_t Lab::flow_count() const {
+std::size_t Lab::count_flows(bool over) const {
   std::size_t count = 0;
-  must(must(gate_->flows_of(kSlot)).for_each([&](const egress_flow_key&, const egress_flow&) -> Result<> {
-    return ++count, Result<>();
+  must(must(gate_->flows_of(kSlot)).for_each([&](const egress_flow_key&, const egress_flow& flow) -> Result<> {
+    count += (egress_flow_over(flow.state) != 0) == over ? 1 : 0;
+    return {};
   }));
-  return count;
-}
-
-std::size_t Lab::closing_count() const {
-  std::size_t count = 0;
-  must(gate_->closing().for_each(
-      [&](const egress_closing_key&, const egress_flow&) -> Result<> { return ++count, Result<>(); }));
   return count;
 }
 
@@ -345,10 +339,7 @@ void Lab::read_counters(const Packet& packet, std::uint64_t flow_packets_before,
   outcome.direction = outcome.counted != 0 ? outcome.direction : direction_of(packet);
   const std::uint64_t in_flows = state().flow_packets[outcome.direction] - flow_packets_before;
   if (in_flows != 0) {
-    auto flow = flow_of(packet);
-    if (!flow) {
-      flow = must(gate_->closing().lookup({kSandbox, key_of(packet)}));
-    }
+    const auto flow = flow_of(packet);
     const bool reply = flow && flow->basis == EGRESS_BASIS_INBOUND && packet.program == Program::kFromSandbox;
     outcome.reason = reply ? EGRESS_REASON_INBOUND_REPLY : EGRESS_REASON_KNOWN_FLOW;
     outcome.sandbox = kSandbox;

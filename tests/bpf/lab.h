@@ -100,8 +100,8 @@ class Lab {
   /// Such a flow, put there by hand.
   void put_flow(const Packet& packet, const egress_flow& flow);
   void change_flow(const Packet& packet, const std::function<void(egress_flow&)>& change);
-  std::size_t flow_count() const;
-  std::size_t closing_count() const;
+  std::size_t flow_count() const { return count_flows(false); }
+  std::size_t finished_count() const { return count_flows(true); }
 
   Gate& gate() { return *gate_; }
   std::uint32_t ifindex() const { return ifindex_; }
@@ -116,6 +116,7 @@ class Lab {
   explicit Lab(std::unique_ptr<Gate> gate);
   Result<> make_port_sets();
   void reset_maps();
+  std::size_t count_flows(bool over) const;
   void read_counters(const Packet& packet, std::uint64_t flow_packets_before, Outcome& outcome) const;
 
   std::unique_ptr<Gate> gate_;

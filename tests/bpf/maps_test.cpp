@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <set>
@@ -85,6 +86,44 @@ TEST_CASE("a sandbox's table of flows is its quota") {
   CHECK(add(1));
   CHECK(add(2));
   CHECK(add(3).error().code() == Errc::kFull);
+}
+
+TEST_CASE("finished flows wait for their last packets, and use up no quota") {
+  Lab& lab = Lab::get();
+  lab.reset();
+  lab.limit_flows(EGRESS_CLOSED_MAX + 3);  // two live, one that begins
+  lab.grant(kWeb.v4);
+  const auto opens = [&](std::uint16_t port) {
+    return lab.run(sends(Frame::out(kWeb.v4).tcp(kSyn, kHttps, port))).reason == EGRESS_REASON_ALLOWED_BY_NAME;
+  };
+  const auto reset = [&](std::uint16_t port) {
+    return lab.run(receives(Frame::in(kWeb.v4).tcp(kRst, kHttps, port))).reason == EGRESS_REASON_KNOWN_FLOW;
+  };
+  constexpr std::uint16_t kLive = 100;
+  constexpr std::uint16_t kAgain = 101;
+  constexpr std::uint16_t kFirst = 1000;
+  REQUIRE(opens(kLive));
+  REQUIRE(opens(kAgain));
+  REQUIRE(reset(kAgain));
+  REQUIRE(opens(kAgain));  // its old key is in the ring still
+  for (std::uint16_t i = 1; i < EGRESS_CLOSED_MAX; ++i) {
+    const auto port = static_cast<std::uint16_t>(kFirst + i);
+    if (!opens(port) || !reset(port)) {
+      FAIL("connection " << i);
+    }
+  }
+  CHECK(lab.finished_count() == EGRESS_CLOSED_MAX - 1);
+  CHECK(lab.run(connection(kFirst + 1)).reason == EGRESS_REASON_KNOWN_FLOW);
+  // The first takes the place of kAgain's key, the others of flows.
+  for (const std::uint16_t port : std::to_array<std::uint16_t>({2, 3, 4})) {
+    CHECK(opens(port));
+    CHECK(reset(port));
+  }
+  CHECK(lab.finished_count() == EGRESS_CLOSED_MAX);
+  CHECK(lab.run(connection(kFirst + 1)).reason == EGRESS_REASON_NO_FLOW);
+  CHECK(lab.flow_count() == 2);
+  CHECK(lab.run(connection(kLive)).reason == EGRESS_REASON_KNOWN_FLOW);
+  CHECK(lab.run(connection(kAgain)).reason == EGRESS_REASON_KNOWN_FLOW);
 }
 
 TEST_CASE("flows that have timed out are swept, and no others") {

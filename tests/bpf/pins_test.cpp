@@ -79,7 +79,7 @@ TEST_CASE("a folder that says it has another layout is refused") {
   }
   const Error error = refusal(pins);
   CHECK(error.code() == Errc::kInvalid);
-  CHECK_THAT(error.message(), ContainsSubstring("holds layout 2, not 1"));
+  CHECK_THAT(error.message(), ContainsSubstring("holds layout 3, not 2"));
 }
 
 TEST_CASE("a new process takes over what was pinned") {

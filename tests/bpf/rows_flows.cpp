@@ -32,10 +32,10 @@ const Given kNoGrants = [](Lab& lab) { lab.forget_grants(); };
 /// mono_ns() may be less than this since boot: the difference is what counts, also around zero.
 std::uint64_t ago(std::uint64_t ns) { return mono_ns() - ns; }
 
-Then closed_flows(std::size_t live, std::size_t closing) {
+Then closed_flows(std::size_t live, std::size_t finished) {
   return [=](Lab& lab, const Row&, const Outcome&) {
     CHECK(lab.flow_count() == live);
-    CHECK(lab.closing_count() == closing);
+    CHECK(lab.finished_count() == finished);
   };
 }
 
@@ -211,9 +211,6 @@ void add_quota(std::vector<Row>& rows, const Address& web) {
       {"one connection too many to " + web.to_string(), full, third, drops(reason::kFLOW_QUOTA), closed_flows(2, 0)});
   rows.push_back({"those that are there go on to " + web.to_string(), in_turn({full, after(third)}), sends(ack(web)),
                   passes(reason::kKNOWN_FLOW)});
-  rows.push_back({"one that ends makes room to " + web.to_string(),
-                  in_turn({full, after(receives(Frame::in(web).tcp(kRst)))}), third, passes(reason::kALLOWED_BY_NAME),
-                  opens(EGRESS_BASIS_GRANT)});
 }
 
 }  // namespace

@@ -77,7 +77,7 @@ Then opens(egress_basis basis) {
 Then opens_nothing() {
   return [](Lab& lab, const Row&, const Outcome&) {
     CHECK(lab.flow_count() == 0);
-    CHECK(lab.closing_count() == 0);
+    CHECK(lab.finished_count() == 0);
   };
 }
 

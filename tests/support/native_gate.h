@@ -37,7 +37,6 @@ struct ByBytes {
 /// What the maps hold. One sandbox; its own flows, grants and rules.
 struct NativeTables {
   std::map<egress_flow_key, egress_flow, ByBytes<egress_flow_key>> flows;
-  std::map<egress_flow_key, egress_flow, ByBytes<egress_flow_key>> closing;
   std::map<egress_addr, egress_grant, ByBytes<egress_addr>> grants;
   std::vector<std::pair<Prefix, egress_cidr_rule>> cidrs;
   std::map<std::pair<std::uint32_t, std::uint32_t>, egress_name_ok> name_ok;  // (name, rule)
@@ -58,12 +57,6 @@ static __always_inline struct egress_flow* egress_flow_of(const struct egress_sa
   auto& flows = postern::testing::native_tables->flows;
   const auto found = flows.find(*key);
   return found == flows.end() ? nullptr : &found->second;
-}
-static __always_inline struct egress_flow* egress_closing_of(const struct egress_sandbox*,
-                                                             const struct egress_flow_key* key) {
-  auto& closing = postern::testing::native_tables->closing;
-  const auto found = closing.find(*key);
-  return found == closing.end() ? nullptr : &found->second;
 }
 static __always_inline const struct egress_grant* egress_grant_of(const struct egress_sandbox*,
                                                                   const struct egress_addr* addr) {
@@ -154,11 +147,9 @@ class NativeGate {
       flow = out ? egress_judge_out(&sandbox, &packet, &key, mono_ns, &verdict)
                  : egress_judge_in(&sandbox, &packet, &key, mono_ns, &verdict);
     }
-    if (flow != nullptr && egress_flow_note(flow, &packet, out ? 1 : 0, mono_ns) != 0) {
-      if (const auto over = tables.flows.extract(key)) {
-        tables.closing.insert_or_assign(key, over.mapped());
-      }
-    } else if (flow == nullptr && verdict.action == EGRESS_OPEN) {
+    if (flow != nullptr) {
+      finished += static_cast<std::size_t>(egress_flow_note(flow, &packet, out ? 1 : 0, mono_ns));
+    } else if (verdict.action == EGRESS_OPEN) {
       egress_flow_begin(&tables.flows[key], &packet, &verdict, sandbox.min_generation, mono_ns);
     }
     return {verdict.action, verdict.reason};
@@ -177,6 +168,7 @@ class NativeGate {
   egress_sandbox sandbox{};
   NativeTables tables;
   std::uint64_t mono_ns = 1'000'000'000'000;
+  std::size_t finished = 0;  ///< Flows that were over with a packet of theirs.
 };
 
 }  // namespace postern::testing

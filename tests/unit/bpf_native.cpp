@@ -234,9 +234,10 @@ TEST_CASE("native: an unanswered SYN is forgotten, and so is a connection that b
     NativeGate closed = talking(true);
     REQUIRE(closed.out(Frame::out(kWeb.v4).tcp(kFin | kAck).bytes()).passed());
     REQUIRE(closed.in(Frame::in(kWeb.v4).tcp(static_cast<std::uint8_t>(last | kAck)).bytes()).passed());
-    CHECK(closed.tables.flows.empty());
-    CHECK(closed.tables.closing.size() == 1);
+    CHECK(closed.finished == 1);
     CHECK(closed.out(more_out(true)).reason == EGRESS_REASON_KNOWN_FLOW);  // the last packets of both sides
+    CHECK(closed.out(Frame::out(kWeb.v4).tcp(kRst).bytes()).passed());
+    CHECK(closed.finished == 1);
     closed.pass_ns(EGRESS_TCP_CLOSING_NS + 1);
     CHECK_FALSE(closed.out(more_out(true)).passed());
   }

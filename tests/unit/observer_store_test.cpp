@@ -69,13 +69,28 @@ TEST_CASE("the store keeps the newest within both limits", "[observer]") {
   CHECK(store.entries().size() == 3);
   CHECK(store.entries().front()->time().seconds() == 3);
 
-  FlowStore small(1000, 10 * entry_at(1)->SpaceUsedLong());
+  FlowStore small(1000, 10 * memory_of(*entry_at(1)));
   for (int second = 1; second <= 100; ++second) {
     small.add(entry_at(second));
-    CHECK(small.bytes() <= 10 * entry_at(1)->SpaceUsedLong());
+    CHECK(small.bytes() <= 10 * memory_of(*entry_at(1)));
   }
   CHECK(small.entries().size() == 10);
   CHECK(small.entries().back()->time().seconds() == 100);
+}
+
+TEST_CASE("the memory of an entry is not underestimated", "[observer]") {
+  NoNames names;
+  FlowHub hub{{.flows_max = 100, .node_name = "n", .host_name = "", .uuid_seed = 1}, names};
+  hub.on_packet(syn(EGRESS_REASON_PORT_DENIED), 0);
+  hub.on_dns(question(EGRESS_REASON_DNS_NAME_DENIED), 0);
+  observer::GetFlowsRequest everything;
+  auto sink = std::make_shared<Sink>();
+  REQUIRE(hub.subscribe(sink, query_of(everything)));
+  REQUIRE(sink->got.size() >= 2);
+  for (const Entry& entry : sink->got) {
+    CHECK(memory_of(*entry) >= entry->SpaceUsedLong());
+    CHECK(memory_of(*entry) < 3 * entry->SpaceUsedLong());
+  }
 }
 
 TEST_CASE("the rate is of the last minute and counts flows", "[observer]") {

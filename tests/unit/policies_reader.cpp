@@ -32,7 +32,7 @@ constexpr const char* kEverything = R"(  selector: {matchLabels: {agent-sandbox/
 TEST_CASE("reader: every field that is enforced arrives in the model", "[policies]") {
   const Policy policy = policy_of(kEverything);
   CHECK(policy.name == "agent");
-  CHECK(policy.labels.at("agent-sandbox/role") == "runtime");
+  CHECK(policy.labels->at("agent-sandbox/role") == "runtime");
   REQUIRE(policy.allow_names.size() == 3);
   CHECK(policy.allow_names[0].pattern == name("api.example.com"));
   CHECK(policy.allow_names[0].ports.to_string() == "443/tcp, 8000-8010/tcp, 443/udp");

@@ -196,7 +196,7 @@ TEST_CASE("shipped: the reference agent reaches what its five steps need, and no
   PolicySet set;
   add_policies(read(kRoot / "examples" / "reference-agent.yaml"), "reference-agent.yaml", shipped(), set, diagnostics);
   REQUIRE_FALSE(diagnostics.failed());
-  const PolicyImage& image = *set.policies.at("reference-agent").image;
+  const PolicyImage& image = *set.policies.at("agent-sandboxes/reference-agent").image;
   for (const char* open : {"pypi.org", "files.pythonhosted.org", "api.anthropic.com", "api.example.com"}) {
     CHECK(image.ports_of(name(open).wire()).contains(kProtocolTcp, 443));
   }
