@@ -110,7 +110,7 @@ void Commands::reload(const PolicyControl::OnChange& done) {
     }
     done(std::move(change));
   };
-  auto set = load_policies(parts_.config.policies, parts_.config.templates);
+  auto set = load_policies(parts_.config.policies, parts_.config.templates, parts_.config.inventory());
   if (!set) {
     return report(Error(set.error().code(), "the policies in force stay:\n" + set.error().message()));
   }

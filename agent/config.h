@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "policies/diagnostics.h"
 #include "policies/dns_name.h"
+#include "policies/image.h"
 
 namespace postern {
 
@@ -35,6 +36,8 @@ struct Config {
   std::string control_socket() const { return run_dir + "/control.sock"; }
   std::string dns_socket() const { return run_dir + "/dns.sock"; }
   std::string sandboxes_file() const { return run_dir + "/sandboxes.json"; }
+  /// What policies are compiled against.
+  Inventory inventory() const { return {.pods = kubernetes.pod_cidrs}; }
 };
 
 /// Text in, config out. What is wrong goes to *diagnostics; use the result only if it did not fail.

@@ -84,7 +84,7 @@ class Daemon {
  private:
   /// A policy that cannot be read at start is fatal: there is no last good state to keep.
   Result<> start_policies() {
-    auto set = load_policies(config_.policies, config_.templates, inventory_of(config_));
+    auto set = load_policies(config_.policies, config_.templates, config_.inventory());
     if (!set) {
       return std::move(set).error();
     }

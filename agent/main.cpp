@@ -58,7 +58,7 @@ Result<> use_nameservers(Config& config) {
 }
 
 int check(const Config& config) {
-  const auto set = load_policies(config.policies, config.templates);
+  const auto set = load_policies(config.policies, config.templates, config.inventory());
   if (!set) {
     return fail(set.error());
   }

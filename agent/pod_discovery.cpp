@@ -196,8 +196,8 @@ void PodDiscovery::run(const PairingStep& step, const PairingWorld& world) {
       return step.sandbox == 0 ? attach(step, pod) : take(step, *pod);
     case Kind::kAssign:
       busy_.insert(step.ifindex);
-      return parts_.policies.assign(step.sandbox, pod->policy, [this, ifindex = step.ifindex](const Result<>& assigned) {
-        finish(ifindex, "another policy", assigned);
+      return parts_.policies.assign(step.sandbox, pod->policy, [this, ifindex = step.ifindex](const auto& assigned) {
+        finish(ifindex, "another policy", assigned ? Result<>() : Result<>(assigned.error()));
       });
     case Kind::kRelease:
       return release(step);
@@ -278,8 +278,9 @@ void PodDiscovery::take(const PairingStep& step, const PairingPod& pod) {
     if (!identified) {
       return finish(ifindex, "its pod", identified);
     }
-    parts_.policies.assign(id, key,
-                           [this, ifindex](const Result<>& assigned) { finish(ifindex, "its policy", assigned); });
+    parts_.policies.assign(id, key, [this, ifindex](const auto& assigned) {
+      finish(ifindex, "its policy", assigned ? Result<>() : Result<>(assigned.error()));
+    });
   });
 }
 

@@ -4,14 +4,20 @@
 #
 # Backports are added from the machine's own apt sources: the mirror it already uses, with the
 # suite from os-release. No host is spelled here.
+# Usage: deps.sh [e2e]. With e2e: only what `./dev e2e` needs beside that; scripts/kubernetes.sh builds the rest.
 set -euo pipefail
 
+# libcurl with OpenSSL: gRPC brings that library already, and Debian 12's libcurl takes certificates from memory
+# (kubeconfig's *-data) with OpenSSL only.
 BUILD=(g++ clang clang-format clang-tidy cmake ninja-build ccache pkg-config bpftool libbpf-dev linux-libc-dev
   libspdlog-dev libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libldns-dev libc-ares-dev libmnl-dev libseccomp-dev
-  libcap-dev libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc catch2)
+  libcap-dev libcurl4-openssl-dev libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc catch2)
 TEST=(iproute2 iptables nftables ethtool iputils-ping libcap2-bin curl openssl python3 python3-grpcio python3-grpc-tools
   python3-yaml unbound knot knot-dnsutils nginx-light musl-tools kmod)
 BENCH=(dnsperf dnsdist wrk iperf3)
+E2E=(etcd-server containerd runc containernetworking-plugins busybox-static iptables unbound openssl python3)
+# Several packages bring a kubectl, and they exclude each other: any will do.
+command -v kubectl > /dev/null || E2E+=(kubernetes-client)
 # Newer than Debian 12's own: tcx in libbpf 1.4, SKIP and a ready-made main in Catch2 3.
 FROM_BACKPORTS=(libbpf-dev bpftool catch2)
 
@@ -31,8 +37,15 @@ export DEBIAN_FRONTEND=noninteractive
 # Another apt (an unattended upgrade, say) may hold the lock for a while.
 apt_get() { apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@"; }
 
+wanted=("${BUILD[@]}" "${TEST[@]}" "${BENCH[@]}")
+case "${1:-}" in
+  '') ;;
+  e2e) wanted=("${E2E[@]}") FROM_BACKPORTS=() ;;
+  *) echo "dev deps: there is no list \"$1\"; the one beside the usual is e2e" >&2; exit 2 ;;
+esac
+
 pick=()
-if [ "${VERSION_ID:-}" = 12 ]; then
+if [ "${VERSION_ID:-}" = 12 ] && [ ${#FROM_BACKPORTS[@]} -gt 0 ]; then
   suite="${VERSION_CODENAME}-backports"
   if ! apt-cache policy | grep -q "n=${suite}"; then
     # The URI of the suite that the machine installs its base from.
@@ -58,7 +71,7 @@ fi
 echo "dev deps: updating the package lists"
 apt_get -qq update
 all=()
-for package in "${BUILD[@]}" "${TEST[@]}" "${BENCH[@]}"; do
+for package in "${wanted[@]}"; do
   chosen=$package
   for backport in "${pick[@]}"; do
     if [ "${backport%%/*}" = "$package" ]; then
@@ -81,4 +94,8 @@ fi
 trap '[ -z "$made_policy" ] || rm -f "$policy"' EXIT
 echo "dev deps: installing ${#all[@]} packages"
 apt_get -qq -y --no-install-recommends install "${all[@]}" > /dev/null
+if [ "${1:-}" = e2e ]; then
+  echo "dev deps: done ($(containerd --version | cut -d ' ' -f 2-3), $(etcd --version | head -n 1))"
+  exit 0
+fi
 echo "dev deps: done ($(clang --version | head -n 1), libbpf $(pkg-config --modversion libbpf), $(g++ --version | head -n 1))"

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Writes the seeds of the fuzz targets into corpus/TARGET/. What a fuzzer found lies beside them and stays."""
+import json
 import os
 import struct
 
@@ -283,6 +284,51 @@ def cluster_files():
     seed("cluster_files", "config_mistakes", CLUSTER_CONFIG.replace("strict", "always").replace("/16", "/99"))
 
 
+# --- the Kubernetes API ---
+
+def kube_pod(**status):
+    return {"kind": "Pod", "apiVersion": "v1",
+            "metadata": {"name": "agent-0", "namespace": "boxes", "uid": "8c1f", "resourceVersion": "41", "labels": {"role": "runtime"},
+                         "annotations": {"note": "x"}, "managedFields": [{"manager": "kubelet", "fieldsV1": {"f:metadata": {}}}]},
+            "spec": {"nodeName": "n1", "hostNetwork": False, "dnsPolicy": "ClusterFirst", "containers": [{"name": "c", "image": "i"}],
+                     "dnsConfig": {"searches": ["corp.example"], "options": [{"name": "ndots", "value": "2"}]}},
+            "status": {"phase": "Running", "podIP": "10.0.0.5", "podIPs": [{"ip": "10.0.0.5"}, {"ip": "fd00::5"}], **status}}
+
+
+def kube():
+    def listed(kind, items, **metadata):
+        return json.dumps({"kind": kind + "List", "apiVersion": "v1", "metadata": {"resourceVersion": "77", **metadata}, "items": items})
+
+    def event(kind, thing):
+        return json.dumps({"type": kind, "object": thing}) + "\n"
+
+    space = {"metadata": {"name": "boxes", "uid": "1", "resourceVersion": "3", "labels": {"postern.dev/enforce": "strict"}}, "spec": {}}
+    gone = {"kind": "Status", "metadata": {}, "status": "Failure", "message": "too old resource version: 1 (5)", "reason": "Expired", "code": 410}
+    seed("kube_reader", "pods", listed("Pod", [kube_pod(), kube_pod(phase="Failed", podIPs=[{"ip": "no address"}])]))
+    seed("kube_reader", "page", listed("Pod", [kube_pod()], **{"continue": "eyJ2IjoibWV0YS5rOHMu", "remainingItemCount": 9}))
+    seed("kube_reader", "namespaces", listed("Namespace", [space]))
+    seed("kube_reader", "no_items", listed("Pod", None))
+    seed("kube_reader", "watch", event("ADDED", kube_pod()) + event("DELETED", kube_pod()))
+    seed("kube_reader", "modified", event("MODIFIED", kube_pod()))
+    seed("kube_reader", "bookmark", event("BOOKMARK", {"kind": "Pod", "metadata": {"resourceVersion": "99"}, "spec": {"containers": None}}))
+    seed("kube_reader", "expired", event("ERROR", gone))
+    seed("kube_reader", "status", json.dumps({**gone, "details": {"retryAfterSeconds": 1}, "code": 403}))
+    seed("kube_reader", "deep", '{"metadata":{"resourceVersion":"1"},"items":' + "[" * 500 + "]" * 500 + "}")
+
+    def config(cluster, user):
+        return json.dumps({"apiVersion": "v1", "kind": "Config", "current-context": "c",
+                           "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u", "namespace": "postern-system"}}],
+                           "clusters": [{"name": "k", "cluster": cluster}], "users": [{"name": "u", "user": user}]})
+
+    server = {"server": "https://192.0.2.1:6443"}
+    pem = "LS0tLS1CRUdJTiBYLS0tLS0K"
+    seed("kubeconfig", "token", config(server, {"token": "abc"}))
+    seed("kubeconfig", "files", config({**server, "certificate-authority": "ca.crt", "tls-server-name": "api"}, {"tokenFile": "/t"}))
+    seed("kubeconfig", "data", config({**server, "certificate-authority-data": pem}, {"client-certificate-data": pem, "client-key-data": pem}))
+    seed("kubeconfig", "refused", config({"server": "http://x", "insecure-skip-tls-verify": True, "proxy-url": "y"}, {"exec": {"command": "z"}}))
+    seed("kubeconfig", "dangling", json.dumps({"current-context": "x", "contexts": []}))
+
+
 if __name__ == "__main__":
-    for write in (queries, answers, resolver_scripts, feeds, channels, names, frames, texts, cluster_files):
+    for write in (queries, answers, resolver_scripts, feeds, channels, names, frames, texts, kube, cluster_files):
         write()

@@ -2,7 +2,7 @@
 """Leaving nothing behind: an undo stack, signals, and what a killed earlier run left.
 
 Everything a lab makes outside its processes carries the name PREFIX + pid: namespaces in /run/netns,
-a folder in the temporary directory, a folder below /sys/fs/bpf. So anyone can tell what is whose.
+a folder in the temporary directory, a folder below /sys/fs/bpf, cgroups. So anyone can tell what is whose.
 """
 import glob
 import os
@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 
-from .commands import run
+from .commands import run, wait_until
 
 PREFIX = "postern-lab-"
 NETNS = "/run/netns"
@@ -72,11 +72,35 @@ def remove_pins(path):
         shutil.rmtree(path)
 
 
+def cgroup_mounts():
+    """The machine's cgroup hierarchies: (mount point, file system, its options), outermost first."""
+    found = []
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        for line in file:
+            left, right = line.split(" - ")
+            kind, _source, options = right.split()
+            if kind in ("cgroup", "cgroup2"):
+                found.append((left.split()[4], kind, options))
+    return found
+
+
+def remove_cgroup(path):
+    """Removes a cgroup and those below it, once their processes have ended."""
+    def gone():
+        for folder, _folders, _files in os.walk(path, topdown=False):
+            try:
+                os.rmdir(folder)
+            except OSError:  # EBUSY: the kernel is still taking its processes away
+                return False
+        return True
+    wait_until(gone, f"the processes in {path} to end", 10)
+
+
 def traces(pid=None):
-    """Paths of namespaces, folders and pins of one lab process; of all lab processes if pid is None."""
+    """Paths of namespaces, folders, pins and cgroups of one lab process; of all lab processes if pid is None."""
     pattern = f"{PREFIX}{'*' if pid is None else pid}"
     found = []
-    for folder in (NETNS, BPFFS, tempfile.gettempdir()):
+    for folder in (NETNS, BPFFS, tempfile.gettempdir(), *(mount for mount, _, _ in cgroup_mounts())):
         found += glob.glob(os.path.join(folder, pattern)) + glob.glob(os.path.join(folder, pattern + "-*"))
     return sorted(set(found))
 
@@ -120,6 +144,8 @@ def remove_leftovers():
             continue
         if path.startswith(NETNS):
             remove_namespace(os.path.basename(path))
+        elif any(path.startswith(mount + "/") for mount, _, _ in cgroup_mounts()):
+            remove_cgroup(path)
         else:
             shutil.rmtree(path, ignore_errors=True)
         removed.append(path)
