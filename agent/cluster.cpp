@@ -148,10 +148,11 @@ void Cluster::refresh_conditions() {
   // Denied by an answer of HTTP; a certificate that is not trusted is a server that is not reached.
   const bool denied = trouble_code_ == Errc::kDenied && trouble.find("HTTP ") != std::string::npos;
   const bool service_denied = dns_.forbidden() && dns_.upstreams().empty();
-  conditions_.set("ApiServerUnreachable", "NoAnswer",
-                  trouble.empty() || denied
-                      ? ""
-                      : trouble + "; what is attached stays under the policies it has, new pods stay denied everything");
+  conditions_.set(
+      "ApiServerUnreachable", "NoAnswer",
+      trouble.empty() || denied
+          ? ""
+          : trouble + "; what is attached stays under the policies it has, new pods stay denied everything");
   conditions_.set("PermissionMissing", "Forbidden", denied ? trouble : service_denied ? dns_.trouble() : "");
   conditions_.set("UpstreamUnknown", "NoDnsServer", service_denied ? "" : dns_.trouble());
 }

@@ -77,7 +77,7 @@ class Cluster {
   ClusterWatch watch_;
   ClusterDns dns_;
   Errc trouble_code_ = Errc::kIo;  // of the watch's last trouble
-  std::string told_problem_;  // the last event
+  std::string told_problem_;       // the last event
   BootNs told_at_;
 };
 

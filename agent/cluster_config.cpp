@@ -30,8 +30,7 @@ bool is_label_key(std::string_view key) {
     return is_label_name(key);
   }
   return slash > 0 && slash <= 253 && is_label_name(key.substr(slash + 1)) &&
-         std::ranges::all_of(key.substr(0, slash),
-                             [](char c) { return is_alphanumeric(c) || c == '-' || c == '.'; });
+         std::ranges::all_of(key.substr(0, slash), [](char c) { return is_alphanumeric(c) || c == '-' || c == '.'; });
 }
 
 void read_namespaces(const YamlField& field, std::set<std::string>& namespaces) {

@@ -21,13 +21,13 @@ namespace postern {
 inline constexpr std::string_view kConfigPath = "/etc/postern/postern.yaml";
 
 struct Config {
-  std::string policies = "/etc/postern/policies";      ///< Folder of EgressPolicy files.
-  std::string templates = "/etc/postern/allowlists";   ///< Folder of AllowlistTemplate files.
-  std::string run_dir = "/run/postern";                ///< Sockets and the list of sandboxes.
-  std::string pin_dir = "/sys/fs/bpf/postern";         ///< Pinned maps and programs.
-  std::vector<Endpoint> upstreams;                     ///< Empty: the nameservers of resolv.conf; in a cluster its DNS.
-  std::vector<DnsName> search;                         ///< Of sandboxes that are attached without their own.
-  std::uint32_t grant_s_min = 30;                      ///< A grant lasts at least this, before grace.
+  std::string policies = "/etc/postern/policies";     ///< Folder of EgressPolicy files.
+  std::string templates = "/etc/postern/allowlists";  ///< Folder of AllowlistTemplate files.
+  std::string run_dir = "/run/postern";               ///< Sockets and the list of sandboxes.
+  std::string pin_dir = "/sys/fs/bpf/postern";        ///< Pinned maps and programs.
+  std::vector<Endpoint> upstreams;                    ///< Empty: the nameservers of resolv.conf; in a cluster its DNS.
+  std::vector<DnsName> search;                        ///< Of sandboxes that are attached without their own.
+  std::uint32_t grant_s_min = 30;                     ///< A grant lasts at least this, before grace.
   std::string log_level = "info";
   LogFormat log_format = LogFormat::kText;
   ScopeConfig scope;            ///< Of the pods of a cluster.

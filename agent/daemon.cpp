@@ -114,10 +114,10 @@ class Daemon {
     if (!config_.kubernetes.on) {
       return {};
     }
-    auto cluster = Cluster::make(
-        {loop_, *gate_, sandboxes_, policies_, config_},
-        {.on_upstreams = [this](const std::vector<Endpoint>& upstreams) { feed_settings(upstreams); },
-         .on_sandbox = [this](const Sandbox& sandbox) { server_->tell_observers(describe(sandbox)); }});
+    auto cluster =
+        Cluster::make({loop_, *gate_, sandboxes_, policies_, config_},
+                      {.on_upstreams = [this](const std::vector<Endpoint>& upstreams) { feed_settings(upstreams); },
+                       .on_sandbox = [this](const Sandbox& sandbox) { server_->tell_observers(describe(sandbox)); }});
     if (!cluster) {
       return std::move(cluster).error();
     }

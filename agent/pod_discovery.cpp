@@ -109,8 +109,8 @@ const Labels* PodDiscovery::labels_of(const PodRef& pod) const {
 
 ScopeAnswer PodDiscovery::scope_of_space(const std::string& name) const {
   const auto found = watch_->namespaces().find(name);
-  return scope_of_namespace(name, found == watch_->namespaces().end() ? nullptr : &found->second,
-                            parts_.config.scope, own_space_);
+  return scope_of_namespace(name, found == watch_->namespaces().end() ? nullptr : &found->second, parts_.config.scope,
+                            own_space_);
 }
 
 void PodDiscovery::add_pods(PairingWorld& world) {
@@ -256,8 +256,9 @@ void PodDiscovery::attach(const PairingStep& step, const PairingPod* pod) {
     if (attached) {
       const Sandbox& sandbox = **attached;
       spdlog::info("sandbox {} behind {} is {}", sandbox.id, sandbox.interface,
-                   whose.empty() ? "denied everything until its pod is known"
-                                 : "pod " + whose + ", under " + (sandbox.policy.empty() ? "no policy" : sandbox.policy));
+                   whose.empty()
+                       ? "denied everything until its pod is known"
+                       : "pod " + whose + ", under " + (sandbox.policy.empty() ? "no policy" : sandbox.policy));
     }
     finish(ifindex, "the gate", attached ? Result<>() : Result<>(attached.error()));
   });
@@ -319,8 +320,8 @@ void PodDiscovery::renew_addresses(const PairingWorld& world) {
       continue;
     }
     Sandbox now = describe_sandbox(link->second, known.held ? nullptr : &*pod);
-    if (now.addresses.empty() || (now.addresses == sandbox->addresses && now.mac == sandbox->mac &&
-                                  now.search == sandbox->search)) {
+    if (now.addresses.empty() ||
+        (now.addresses == sandbox->addresses && now.mac == sandbox->mac && now.search == sandbox->search)) {
       continue;
     }
     busy_.insert(known.ifindex);

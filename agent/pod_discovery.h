@@ -91,9 +91,9 @@ class PodDiscovery {
   CniResults cni_;
   bool policies_in_force_ = false;
   EventLoop::TimerId timer_ = 0;
-  std::set<std::uint32_t> shut_;      // programs are on, and there is no entry yet
-  std::set<std::uint32_t> busy_;      // a step is on its way
-  std::set<std::uint32_t> measured_;  // their window is over
+  std::set<std::uint32_t> shut_;                  // programs are on, and there is no entry yet
+  std::set<std::uint32_t> busy_;                  // a step is on its way
+  std::set<std::uint32_t> measured_;              // their window is over
   std::map<std::uint32_t, std::string> refused_;  // why a step failed
   std::map<std::string, BootNs> lost_since_;      // by pod's uid
   EventLoop::TimerId lost_timer_ = 0;

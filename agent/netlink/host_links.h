@@ -26,8 +26,8 @@ struct HostLink {
   MacAddress peer_mac{};
   std::vector<Address> addresses;  ///< Of the other end, without link-local ones.
   std::vector<Address> link_local;
-  BootNs seen;            ///< When the kernel's first word of it was read.
-  bool announced = false; ///< It came while we looked; false: it was there before us.
+  BootNs seen;             ///< When the kernel's first word of it was read.
+  bool announced = false;  ///< It came while we looked; false: it was there before us.
 };
 
 class HostLinks {

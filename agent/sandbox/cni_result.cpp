@@ -43,7 +43,8 @@ void read_interfaces(const json& result, CniResult& out) {
   const json* ips = list_at(result, "ips");
   for (const json& ip : ips != nullptr ? *ips : json::array()) {
     const std::string text = text_at(ip, "address");
-    if (auto address = Address::parse(text.substr(0, text.find('/'))); address && out.addresses.size() < kCniAddressesMax) {
+    if (auto address = Address::parse(text.substr(0, text.find('/')));
+        address && out.addresses.size() < kCniAddressesMax) {
       out.addresses.push_back(*address);
     }
   }

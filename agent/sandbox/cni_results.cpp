@@ -112,8 +112,7 @@ void CniResults::read(const std::string& name) {
 const CniResult* CniResults::find(const std::vector<Address>& addresses, const Mac& peer_mac) const {
   const File* newest = nullptr;
   for (const auto& [name, file] : files_) {
-    if (describes(file.result, addresses, peer_mac) &&
-        (newest == nullptr || newest->modified_ns < file.modified_ns)) {
+    if (describes(file.result, addresses, peer_mac) && (newest == nullptr || newest->modified_ns < file.modified_ns)) {
       newest = &file;
     }
   }

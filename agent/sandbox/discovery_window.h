@@ -13,9 +13,9 @@
 namespace postern {
 
 struct DiscoveryWindow {
-  std::uint64_t count = 0;        ///< Interfaces measured.
-  std::uint64_t held = 0;         ///< Of these, shut before it was known whose they are.
-  std::uint64_t let_go = 0;       ///< Held interfaces that were nobody's in scope.
+  std::uint64_t count = 0;   ///< Interfaces measured.
+  std::uint64_t held = 0;    ///< Of these, shut before it was known whose they are.
+  std::uint64_t let_go = 0;  ///< Held interfaces that were nobody's in scope.
   std::uint64_t last_us = 0;
   std::uint64_t max_us = 0;
 

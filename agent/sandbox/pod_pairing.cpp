@@ -13,8 +13,8 @@ using Kind = PairingStep::Kind;
 /// Whose an interface is, as far as it is known.
 struct Owner {
   std::optional<std::size_t> pod;
-  bool contested = false;  // several pods have its address
-  bool scoped = false;     // of these, or by the CNI's word, one that is or may be in scope
+  bool contested = false;    // several pods have its address
+  bool scoped = false;       // of these, or by the CNI's word, one that is or may be in scope
   bool settled_out = false;  // the CNI says: of a namespace out of scope
 };
 
@@ -108,7 +108,8 @@ class Pairing {
       return;
     }
     owner.contested = !matches.empty();
-    owner.scoped = std::ranges::any_of(matches, [this](std::size_t i) { return world_.pods[i].scope != ScopeAnswer::kOut; });
+    owner.scoped =
+        std::ranges::any_of(matches, [this](std::size_t i) { return world_.pods[i].scope != ScopeAnswer::kOut; });
   }
 
   void count_waiting() {

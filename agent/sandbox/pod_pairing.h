@@ -34,7 +34,7 @@ struct PairingPod {
 
 /// What the CNI says of an interface.
 struct PairingHint {
-  PodRef pod;                               ///< The uid may be empty.
+  PodRef pod;                             ///< The uid may be empty.
   ScopeAnswer scope = ScopeAnswer::kOut;  ///< Of its namespace, for a pod that is not told yet.
 };
 
@@ -74,19 +74,19 @@ struct PairingStep {
   };
   Kind kind = Kind::kHold;
   std::uint32_t ifindex = 0;
-  std::uint32_t sandbox = 0;        ///< Of kTake, kAssign, kRelease.
-  std::optional<std::size_t> pod;   ///< Index into PairingWorld.pods.
+  std::uint32_t sandbox = 0;       ///< Of kTake, kAssign, kRelease.
+  std::optional<std::size_t> pod;  ///< Index into PairingWorld.pods.
 
   friend bool operator==(const PairingStep&, const PairingStep&) = default;
 };
 
 struct PairingPlan {
   std::vector<PairingStep> steps;
-  std::size_t in_scope = 0;    ///< Pods.
-  std::size_t attached = 0;    ///< Of these, with the gate on now, under their own policy.
-  std::size_t unselected = 0;  ///< Of these, selected by no policy.
-  std::size_t held = 0;        ///< Interfaces that wait for their pod.
-  std::vector<std::uint32_t> open;  ///< Interfaces whose pods are known, and get no gate.
+  std::size_t in_scope = 0;          ///< Pods.
+  std::size_t attached = 0;          ///< Of these, with the gate on now, under their own policy.
+  std::size_t unselected = 0;        ///< Of these, selected by no policy.
+  std::size_t held = 0;              ///< Interfaces that wait for their pod.
+  std::vector<std::uint32_t> open;   ///< Interfaces whose pods are known, and get no gate.
   std::vector<std::size_t> waiting;  ///< Pods in scope without an interface.
   std::vector<std::size_t> lost;     ///< Of these, those whose address is known: they run without the gate.
 };

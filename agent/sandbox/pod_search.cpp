@@ -7,8 +7,7 @@ namespace postern {
 namespace {
 
 void add(SearchList& list, const Result<DnsName>& suffix) {
-  if (suffix && !suffix->is_root() && list.size() < kPodSearchMax &&
-      std::ranges::find(list, *suffix) == list.end()) {
+  if (suffix && !suffix->is_root() && list.size() < kPodSearchMax && std::ranges::find(list, *suffix) == list.end()) {
     list.push_back(*suffix);
   }
 }

@@ -11,8 +11,9 @@ import sys
 import time
 
 from harness import case, equal, main, true, wait_until
-from lab import ApiServer, ask, run
+from lab import ApiServer, ask
 from lab.cleanup import PREFIX
+from lab.internet import V4 as UPSTREAM
 from lab.namespace import Namespace
 
 ZONE = """
@@ -277,11 +278,6 @@ def flows(_lab, gate):
     true("k8s:role=agent" in flow["source"]["labels"], flow["source"]["labels"])
 
 
-@case("no DNS server is known: lookups are answered SERVFAIL and status says it; then the Service's address is asked")
-def upstream(lab, gate):
-    equal(cluster(gate)["dns_source"], "the configuration", "source")
-
-
 @case("the API server is away: what is attached stays, also when posternd starts again; then all goes on")
 def api_away(_lab, gate):
     pod = World.pods["one"]
@@ -302,6 +298,46 @@ def api_away(_lab, gate):
     wait_until(lambda: cluster(gate)["synced"], "posternd to know the cluster", 15)
     under(gate, pod, "agents/other", "one")
     is_shut(World.pods["three"])  # its interface is still there
+
+
+def without_upstreams(gate):
+    with open(gate.config_path, encoding="utf-8") as file:
+        config = json.load(file)
+    del config["dns"]["upstreams"]
+    with open(gate.config_path, "w", encoding="utf-8") as file:
+        json.dump(config, file)
+
+
+@case("no DNS server is known: SERVFAIL, and status says so; then the cluster DNS Service's address is asked")
+def upstream(_lab, gate):
+    pod = World.pods["one"]
+    World.api.put_pod("agents", "one", labels=ROLE, ips=[pod.v4], phase="Running")
+    gate.daemons["posternd"].stop()
+    without_upstreams(gate)
+    gate.start_posternd()
+    under(gate, pod, "agents/agent", "one")
+    def said():
+        return [c for c in cluster(gate)["conditions"] if c["type"] == "UpstreamUnknown"]
+    true("dns.upstreams" in wait_until(said, "the condition")[0]["message"], "what to do")
+    # A name that is not in the workers' cache.
+    def refused():
+        answer = ask(pod.ns, "8.8.8.8", "www.allowed.example", kind="AAAA", timeout=1)
+        return answer and answer.rcode == "SERVFAIL"
+    wait_until(refused, "SERVFAIL")
+    World.api.service = {"kind": "Service", "spec": {"clusterIP": UPSTREAM, "selector": {"k8s-app": "kube-dns"}}}
+    wait_until(lambda: cluster(gate)["dns_source"] == "Service kube-system/kube-dns", "the Service to be found", 10)
+    wait_until(lambda: pod.asks() == [ALLOWED], "lookups to be answered again")
+    equal(said(), [], "the condition")
+
+
+@case("pods behind the upstream address are never steered, and that is said")
+def dns_pods(_lab, gate):
+    World.api.put_pod("agents", "resolver", labels=ROLE, ips=[UPSTREAM])
+    def said():
+        return [c for c in cluster(gate)["conditions"] if c["type"] == "DnsPodInScope"]
+    true("agents/resolver" in wait_until(said, "the condition")[0]["message"], "which pod")
+    World.api.remove_pod("agents", "resolver")
+    wait_until(lambda: not said(), "its end")
 
 
 @case("a pod's sandbox goes with its interface")

@@ -243,10 +243,11 @@ TEST_CASE("a veth made inside the sandbox's namespace, as CNI plugins do, is fou
   const std::string theirs = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(sandbox.fd());
   const std::string within = "nsenter --net=" + theirs + " ";
   // ptp of the CNI plugins: made there, one end moved here, and only then addressed.
-  REQUIRE(shell(within + "ip link add eth0 type veth peer name vethcni0 && " + within +
-                "ip link set vethcni0 netns " + std::to_string(::getpid())));
+  REQUIRE(shell(within + "ip link add eth0 type veth peer name vethcni0 && " + within + "ip link set vethcni0 netns " +
+                std::to_string(::getpid())));
   const auto only = [&]() -> const HostLink* {
-    const auto found = std::ranges::find_if(links.links(), [](const auto& each) { return each.second.info.name == "vethcni0"; });
+    const auto found =
+        std::ranges::find_if(links.links(), [](const auto& each) { return each.second.info.name == "vethcni0"; });
     return found == links.links().end() ? nullptr : &found->second;
   };
   REQUIRE(run_until(*loop, [&] { return only() != nullptr; }));

@@ -59,9 +59,9 @@ TEST_CASE("cni result: what is not a pod's is refused, whatever it is", "[agent]
 }
 
 TEST_CASE("cluster dns: the addresses and the selector of a Service", "[agent]") {
-  const auto service = read_dns_service(
-      R"({"kind":"Service","spec":{"clusterIP":"10.96.0.10","clusterIPs":["10.96.0.10","fd00::a"],)"
-      R"("selector":{"k8s-app":"kube-dns"},"ports":[{"port":53}]}})");
+  const auto service =
+      read_dns_service(R"({"kind":"Service","spec":{"clusterIP":"10.96.0.10","clusterIPs":["10.96.0.10","fd00::a"],)"
+                       R"("selector":{"k8s-app":"kube-dns"},"ports":[{"port":53}]}})");
   REQUIRE(service);
   REQUIRE(service->addresses.size() == 2);
   CHECK(service->addresses[0].to_string() == "10.96.0.10");

@@ -298,8 +298,8 @@ TEST_CASE("pairing: in every small world nothing in scope is opened and nothing 
             continue;
           }
           const PairingStep& step = plan.steps[0];
-          INFO("a " << static_cast<int>(scope_a) << " b " << static_cast<int>(scope_b) << " bits " << bits
-                    << " step " << static_cast<int>(step.kind));
+          INFO("a " << static_cast<int>(scope_a) << " b " << static_cast<int>(scope_b) << " bits " << bits << " step "
+                    << static_cast<int>(step.kind));
           const bool any_in = scope_a == kIn || scope_b == kIn;
           const bool any_maybe = any_in || scope_a == kUnknown || scope_b == kUnknown;
           switch (step.kind) {

@@ -65,7 +65,9 @@ TEST_CASE("scope: by the list, and never ours, nor kube-system unless listed", "
 TEST_CASE("scope: a namespace that is not told yet is unknown, unless its name decides", "[agent]") {
   ScopeConfig config;
   config.namespaces = {"listed"};
-  const auto untold = [&](const std::string& name) { return scope_of_namespace(name, nullptr, config, "postern-system"); };
+  const auto untold = [&](const std::string& name) {
+    return scope_of_namespace(name, nullptr, config, "postern-system");
+  };
   CHECK(untold("agents") == ScopeAnswer::kUnknown);
   CHECK(untold("listed") == ScopeAnswer::kIn);
   CHECK(untold("kube-system") == ScopeAnswer::kOut);
@@ -73,7 +75,8 @@ TEST_CASE("scope: a namespace that is not told yet is unknown, unless its name d
 }
 
 TEST_CASE("scope: pods behind an upstream address", "[agent]") {
-  const DnsBackends dns{{*Address::parse("10.96.0.10"), *Address::parse("10.244.0.5")}, "kube-system", {{"k8s-app", "kube-dns"}}};
+  const DnsBackends dns{
+      {*Address::parse("10.96.0.10"), *Address::parse("10.244.0.5")}, "kube-system", {{"k8s-app", "kube-dns"}}};
   PodInfo asked = pod("Default");
   CHECK_FALSE(is_dns_backend(asked, dns));
   asked.addresses = {*Address::parse("10.244.0.5")};
