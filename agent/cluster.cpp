@@ -152,7 +152,7 @@ void Cluster::refresh_conditions() {
       "ApiServerUnreachable", "NoAnswer",
       trouble.empty() || denied
           ? ""
-          : trouble + "; what is attached stays under the policies it has, new pods stay denied everything");
+          : trouble + "; what is attached stays under the policies that it has");
   conditions_.set("PermissionMissing", "Forbidden", denied ? trouble : service_denied ? dns_.trouble() : "");
   conditions_.set("UpstreamUnknown", "NoDnsServer", service_denied ? "" : dns_.trouble());
 }

@@ -320,8 +320,8 @@ void PodDiscovery::renew_addresses(const PairingWorld& world) {
       continue;
     }
     Sandbox now = describe_sandbox(link->second, known.held ? nullptr : &*pod);
-    if (now.addresses.empty() ||
-        (now.addresses == sandbox->addresses && now.mac == sandbox->mac && now.search == sandbox->search)) {
+    if (now.addresses.empty() || (now.addresses == sandbox->addresses && now.mac == sandbox->mac &&
+                                  now.host_mac == sandbox->host_mac && now.search == sandbox->search)) {
       continue;
     }
     busy_.insert(known.ifindex);

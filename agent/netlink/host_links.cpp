@@ -35,7 +35,7 @@ Result<> HostLinks::read_all() {
     if (known != old.end()) {
       known->second.info = link;
       links_.insert(old.extract(known));
-    } else if (HostLink* added = add(link, now, false)) {
+    } else if (HostLink* added = add(link, now, started_)) {
       read(*added);
       read_later(link.ifindex);
     }
@@ -43,6 +43,7 @@ Result<> HostLinks::read_all() {
   for (const auto& [ifindex, link] : old) {
     on_removed(ifindex);
   }
+  started_ = true;
   on_change_();
   return {};
 }

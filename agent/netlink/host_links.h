@@ -44,7 +44,8 @@ class HostLinks {
   HostLinks& operator=(const HostLinks&) = delete;
   ~HostLinks();
 
-  /// Reads all there are: at the start, and when the kernel could not tell everything.
+  /// Reads all there are: at the start, and again when the kernel could not tell everything; what is
+  /// new then came a moment ago.
   Result<> read_all();
   void on_link(const LinkInfo& link, BootNs seen);
   void on_removed(std::uint32_t ifindex);
@@ -66,6 +67,7 @@ class HostLinks {
   std::function<void()> on_change_;
   SystemClock clock_;
   std::map<std::uint32_t, HostLink> links_;
+  bool started_ = false;
   std::map<std::uint32_t, Reading> readings_;  // of links whose addresses may still come
 };
 
