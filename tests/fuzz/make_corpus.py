@@ -259,6 +259,31 @@ def texts():
     seed("template_reader", "not_yaml", "- - -:\n\t")
 
 
+CNI_RESULT = """{"kind":"cniCacheV1","containerId":"0a1b","config":"e30=","ifName":"eth0","networkName":"pods",
+"cniArgs":[["IgnoreUnknown","1"],["K8S_POD_NAMESPACE","agents"],["K8S_POD_NAME","agent-0"],["K8S_POD_UID","7c1e"]],
+"result":{"cniVersion":"0.3.1","interfaces":[{"mac":"ce:0d:00:00:00:01","name":"veth1234"},
+{"mac":"ce:0d:00:00:00:02","name":"eth0","sandbox":"/var/run/netns/cni-1"}],
+"ips":[{"address":"10.88.0.5/24","gateway":"10.88.0.1","interface":1,"version":"4"}]}}
+"""
+SERVICE = """{"kind":"Service","spec":{"clusterIP":"10.96.0.10","clusterIPs":["10.96.0.10","fd00::a"],
+"selector":{"k8s-app":"kube-dns"},"ports":[{"port":53,"protocol":"UDP"}]}}
+"""
+CLUSTER_CONFIG = """kubernetes: {node: worker-1, cluster_domain: cluster.local, pod_cidrs: [10.244.0.0/16]}
+scope: {label: postern.dev/enforce, namespaces: [agents], except: [tests], enforce: strict}
+"""
+
+
+def cluster_files():
+    seed("cluster_files", "cni_result", CNI_RESULT)
+    seed("cluster_files", "cni_odd", CNI_RESULT.replace('"10.88.0.5/24"', "7").replace('"eth0","sandbox"', '[],"sandbox"'))
+    seed("cluster_files", "service", SERVICE)
+    seed("cluster_files", "headless", SERVICE.replace('"10.96.0.10"', '"None"'))
+    seed("cluster_files", "kubelet", "kind: KubeletConfiguration\nclusterDNS: [10.96.0.10, fd00::a]\n")
+    seed("cluster_files", "resolv_conf", "nameserver 192.0.2.1\nsearch corp.example example\noptions ndots:5\n")
+    seed("cluster_files", "config", CLUSTER_CONFIG)
+    seed("cluster_files", "config_mistakes", CLUSTER_CONFIG.replace("strict", "always").replace("/16", "/99"))
+
+
 # --- the Kubernetes API ---
 
 def kube_pod(**status):
@@ -305,5 +330,5 @@ def kube():
 
 
 if __name__ == "__main__":
-    for write in (queries, answers, resolver_scripts, feeds, channels, names, frames, texts, kube):
+    for write in (queries, answers, resolver_scripts, feeds, channels, names, frames, texts, kube, cluster_files):
         write()
