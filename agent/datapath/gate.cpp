@@ -52,8 +52,9 @@ Result<std::unique_ptr<Gate>> Gate::load(const std::string& pin_dir, AttachKind 
   const std::string root = pin_dir.substr(0, pin_dir.find_last_not_of('/') + 1);
   POSTERN_RETURN_IF_ERROR(require_bpffs(root.substr(0, root.find_last_of('/'))));
   const std::string dir = root + "/v" + std::to_string(EGRESS_LAYOUT_VERSION);
+  PinFolders folders;
   for (const std::string& folder : {root, dir, dir + "/links", dir + "/slots"}) {
-    POSTERN_RETURN_IF_ERROR(make_pin_folder(folder));
+    POSTERN_RETURN_IF_ERROR(folders.make(folder));
   }
   std::unique_ptr<Gate> made(new Gate(dir, kind));
   auto programs = made->load_programs();
@@ -62,6 +63,7 @@ Result<std::unique_ptr<Gate>> Gate::load(const std::string& pin_dir, AttachKind 
   }
   made->skeleton_ = std::move(*programs);
   POSTERN_RETURN_IF_ERROR(made->open_maps());
+  folders.keep();
   return made;
 }
 
