@@ -217,7 +217,7 @@ class Daemon {
     }
     feed_settings(config_.upstreams);
     dns_.start(kDnsGreetingMs, [this] {
-      policies_.apply(std::move(first_set_), [](const Result<PolicyControl::Change>& change) {
+      policies_.apply(std::move(first_set_), [this](const Result<PolicyControl::Change>& change) {
         if (change) {
           spdlog::info("generation {}: {} policies in force", change->generation, change->policies);
         } else {

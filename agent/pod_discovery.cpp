@@ -254,11 +254,10 @@ void PodDiscovery::attach(const PairingStep& step, const PairingPod* pod) {
   const std::string whose = pod == nullptr ? "" : name_of(pod->ref);
   parts_.policies.attach(std::move(sandbox), [this, ifindex = step.ifindex, whose](const Result<Sandbox*>& attached) {
     if (attached) {
-      const Sandbox& sandbox = **attached;
-      spdlog::info("sandbox {} behind {} is {}", sandbox.id, sandbox.interface,
-                   whose.empty()
-                       ? "denied everything until its pod is known"
-                       : "pod " + whose + ", under " + (sandbox.policy.empty() ? "no policy" : sandbox.policy));
+      const std::string& key = (*attached)->policy;
+      spdlog::info("sandbox {} behind {} is {}", (*attached)->id, (*attached)->interface,
+                   whose.empty() ? "denied everything until its pod is known"
+                                 : "pod " + whose + ", under " + (key.empty() ? "no policy" : key));
     }
     finish(ifindex, "the gate", attached ? Result<>() : Result<>(attached.error()));
   });
