@@ -54,7 +54,8 @@ class Daemon {
         gate_watch_(loop, *gate_, sandboxes_),
         commands_({config_, *gate_, dns_, sandboxes_, policies_, *server_, gate_watch_}) {}
 
-  Result<> start() {
+  Result<> start(PolicySet first) {
+    first_set_ = std::move(first);
     policies_.listen(
         {.on_sandbox = [this](const Sandbox& sandbox) { server_->tell_observers(describe(sandbox)); },
          .on_sandbox_gone = [this](std::uint32_t id) { server_->tell_observers(observer_sandbox_gone(id)); },
@@ -63,7 +64,6 @@ class Daemon {
                server_->tell_observers(observer_policy(policy.id, *policy.image));
              },
          .on_policy_gone = [this](std::uint32_t id) { server_->tell_observers(observer_policy_gone(id)); }});
-    POSTERN_RETURN_IF_ERROR(start_policies());
     POSTERN_RETURN_IF_ERROR(node_addresses_.refresh());
     POSTERN_RETURN_IF_ERROR(adopt());
     POSTERN_RETURN_IF_ERROR(join_cluster());
@@ -88,16 +88,6 @@ class Daemon {
   }
 
  private:
-  /// A policy that cannot be read at start is fatal: there is no last good state to keep.
-  Result<> start_policies() {
-    auto set = load_policies(config_.policies, config_.templates, config_.inventory());
-    if (!set) {
-      return std::move(set).error();
-    }
-    first_set_ = std::move(*set);
-    return {};
-  }
-
   Result<> adopt() {
     auto problems = sandboxes_.adopt();
     if (!problems) {
@@ -301,13 +291,18 @@ Result<> run_daemon(Config config, const std::string& observer_user) {
     return std::move(server).error();
   }
   POSTERN_RETURN_IF_ERROR(keep_only_gate_capabilities());
+  // Before the kernel is touched. That they cannot be read is fatal at start: there is no last good state to keep.
+  auto policies = load_policies(config.policies, config.templates, config.inventory());
+  if (!policies) {
+    return std::move(policies).error();
+  }
   auto gate = Gate::load(config.pin_dir);
   if (!gate) {
     return std::move(gate).error();
   }
   const std::string folder = config.policies;
   Daemon daemon(**loop, std::move(config), std::move(*server), std::move(*gate));
-  POSTERN_RETURN_IF_ERROR(daemon.start());
+  POSTERN_RETURN_IF_ERROR(daemon.start(std::move(*policies)));
   spdlog::info("posternd {} is up; policies in {}", POSTERN_VERSION, folder);
   return (*loop)->run();
 }
