@@ -63,6 +63,10 @@ def test_prepare(programs):
     check(status == 1 and "BPF file system" in text and "mount -t bpf bpf /sys/fs/bpf" in text, f"a node without bpffs: {text}")
     check(not os.path.exists("/run/postern"), "and nothing is made there")
     output("mount", "-t", "bpf", "bpf", "/sys/fs/bpf")
+    output("mount", "-t", "tmpfs", "none", "/sys/kernel/btf")
+    status, text = programs.setup(*PREPARE)
+    output("umount", "/sys/kernel/btf")
+    check(status == 1 and "no type information (/sys/kernel/btf/vmlinux)" in text, f"a node without BTF: {text}")
     with tempfile.TemporaryDirectory() as empty:
         status, text = programs.setup(*PREPARE[:-4], "--profiles-from", empty, "--profiles-to", PROFILES)
         check(status == 1 and "seccomp profiles" in text and "./dev image" in text, f"an image without profiles: {text}")
