@@ -105,9 +105,12 @@ void Commands::reload(const PolicyControl::OnChange& done) {
           "the last reload was refused, the policies before it are in force: " + first_line(change.error().message());
       log_lines("reload refused: ", change.error().message());
     }
+    if (cluster_ != nullptr) {
+      cluster_->on_policies(change ? "" : first_line(change.error().message()));
+    }
     done(std::move(change));
   };
-  auto set = load_policies(parts_.config.policies, parts_.config.templates);
+  auto set = load_policies(parts_.config.policies, parts_.config.templates, parts_.config.inventory());
   if (!set) {
     return report(Error(set.error().code(), "the policies in force stay:\n" + set.error().message()));
   }
@@ -131,7 +134,10 @@ void Commands::status(const ControlServer::Respond& respond) {
   status.set_sandboxes(static_cast<std::uint32_t>(parts_.sandboxes.size()));
   status.set_policy_folder(parts_.config.policies);
   status.set_last_change_unix_s(last_change_unix_s_);
-  for (const Endpoint& upstream : parts_.config.upstreams) {
+  if (cluster_ != nullptr) {
+    cluster_->describe(*status.mutable_cluster());
+  }
+  for (const Endpoint& upstream : cluster_ != nullptr ? cluster_->upstreams() : parts_.config.upstreams) {
     status.add_upstreams(upstream.to_string());
   }
   const auto sandboxes = parts_.sandboxes.all();
@@ -178,6 +184,9 @@ api::SandboxReply Commands::describe(const Sandbox& sandbox) {
   }
   reply.set_generation(sandbox.generation);
   reply.set_mode("enforce");
+  reply.set_namespace_(sandbox.pod.space);
+  reply.set_pod(sandbox.pod.name);
+  reply.set_held(sandbox.held);
   const auto counted = [](const auto& map) {
     std::uint32_t count = 0;
     if (map) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/cluster.h"
 #include "agent/config.h"
 #include "agent/control_server.h"
 #include "agent/policy_control.h"
@@ -27,6 +28,9 @@ class Commands {
 
   explicit Commands(Parts parts);
 
+  /// From now on it is part of `status`, and hears of refused policies.
+  void set_cluster(Cluster& cluster) { cluster_ = &cluster; }
+
   void handle(const api::ControlRequest& request, const ControlServer::Respond& respond);
 
   /// Loads the policy files and applies them. The outcome goes to the log, to `status`, and to `done`.
@@ -45,6 +49,7 @@ class Commands {
   Error no_such_sandbox(const std::string& name) const;
 
   Parts parts_;
+  Cluster* cluster_ = nullptr;  // null outside a cluster
   BootNs started_;
   std::uint64_t last_change_unix_s_ = 0;
   std::string reload_problem_;

@@ -11,18 +11,6 @@ namespace {
 constexpr std::uint16_t kDnsPort = 53;
 constexpr std::size_t kSearchMax = 16;
 
-void read_path(const YamlField& field, std::string& path) {
-  if (!field.present()) {
-    return;
-  }
-  const std::string text = field.text();
-  if (text.empty() || text.front() != '/') {
-    field.error("\"" + printable(text) + "\" is not an absolute path: begin it with /");
-    return;
-  }
-  path = text;
-}
-
 void read_dns(const YamlField& dns, Config& config) {
   if (!dns.present()) {
     return;
@@ -76,13 +64,18 @@ Config read_config(std::string_view text, const std::string& file, Diagnostics& 
     return config;  // an empty file: all defaults
   }
   const YamlField& root = documents[0];
-  root.only({"policies", "templates", "run_dir", "pin_dir", "dns", "log"});
-  read_path(root["policies"], config.policies);
-  read_path(root["templates"], config.templates);
-  read_path(root["run_dir"], config.run_dir);
-  read_path(root["pin_dir"], config.pin_dir);
+  root.only({"policies", "templates", "run_dir", "pin_dir", "dns", "log", "scope", "kubernetes"});
+  read_absolute_path(root["policies"], config.policies);
+  read_absolute_path(root["templates"], config.templates);
+  read_absolute_path(root["run_dir"], config.run_dir);
+  read_absolute_path(root["pin_dir"], config.pin_dir);
   read_dns(root["dns"], config);
   read_log(root["log"], config);
+  config.scope = read_scope(root["scope"]);
+  config.kubernetes = read_kubernetes(root["kubernetes"]);
+  if (root["scope"].present() && !config.kubernetes.on) {
+    root["scope"].error("is about the pods of a cluster, and there is no kubernetes: add it, or remove this");
+  }
   return config;
 }
 
@@ -97,6 +90,26 @@ std::vector<Endpoint> nameservers_of(std::string_view resolv_conf) {
     const auto address = Address::parse(value.substr(0, value.find('%')));
     if (key == "nameserver" && address) {
       found.push_back({*address, kDnsPort});
+    }
+  }
+  return found;
+}
+
+std::vector<DnsName> search_of(std::string_view resolv_conf) {
+  std::vector<DnsName> found;
+  std::istringstream lines{std::string(resolv_conf)};
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string word;
+    words >> word;
+    if (word != "search" && word != "domain") {
+      continue;
+    }
+    found.clear();
+    while (words >> word && found.size() < kSearchMax) {
+      if (auto suffix = DnsName::from_text(word); suffix && !suffix->is_root()) {
+        found.push_back(*suffix);
+      }
     }
   }
   return found;

@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 
+#include "agent/cluster.h"
 #include "agent/commands.h"
 #include "agent/datapath/capabilities.h"
 #include "agent/datapath/gate.h"
@@ -53,7 +54,7 @@ class Daemon {
 
   Result<> start() {
     policies_.listen(
-        {.on_sandbox = [this](const Sandbox& sandbox) { server_->tell_observers(observer_sandbox(sandbox)); },
+        {.on_sandbox = [this](const Sandbox& sandbox) { server_->tell_observers(describe(sandbox)); },
          .on_sandbox_gone = [this](std::uint32_t id) { server_->tell_observers(observer_sandbox_gone(id)); },
          .on_policy =
              [this](const InstalledPolicy& policy) {
@@ -63,6 +64,7 @@ class Daemon {
     POSTERN_RETURN_IF_ERROR(start_policies());
     POSTERN_RETURN_IF_ERROR(node_addresses_.refresh());
     POSTERN_RETURN_IF_ERROR(adopt());
+    POSTERN_RETURN_IF_ERROR(join_cluster());
     POSTERN_RETURN_IF_ERROR(watch_links());
     POSTERN_RETURN_IF_ERROR(loop_.on_signals({SIGTERM, SIGINT, SIGHUP},
                                              [this](int signal) { signal == SIGHUP ? reload() : loop_.stop(); }));
@@ -73,6 +75,9 @@ class Daemon {
     folder_watch_ = std::move(*watch);
     sweeper_.start();
     begin_feeding();
+    if (cluster_) {
+      POSTERN_RETURN_IF_ERROR(cluster_->start());
+    }
     server_->serve([this](const api::ControlRequest& request,
                           const ControlServer::Respond& respond) { commands_.handle(request, respond); },
                    [this](std::uint64_t observer) { greet_observer(observer); });
@@ -82,7 +87,7 @@ class Daemon {
  private:
   /// A policy that cannot be read at start is fatal: there is no last good state to keep.
   Result<> start_policies() {
-    auto set = load_policies(config_.policies, config_.templates);
+    auto set = load_policies(config_.policies, config_.templates, config_.inventory());
     if (!set) {
       return std::move(set).error();
     }
@@ -108,9 +113,33 @@ class Daemon {
     return sandboxes_.save();
   }
 
+  Result<> join_cluster() {
+    if (!config_.kubernetes.on) {
+      return {};
+    }
+    auto cluster =
+        Cluster::make({loop_, *gate_, sandboxes_, policies_, config_},
+                      {.on_upstreams = [this](const std::vector<Endpoint>& upstreams) { feed_settings(upstreams); },
+                       .on_sandbox = [this](const Sandbox& sandbox) { server_->tell_observers(describe(sandbox)); }});
+    if (!cluster) {
+      return std::move(cluster).error();
+    }
+    cluster_ = std::move(*cluster);
+    commands_.set_cluster(*cluster_);
+    policies_.select_with(
+        [this](const PolicySet& set, const Sandbox& sandbox) { return cluster_->select(set, sandbox); });
+    return {};
+  }
+
   Result<> watch_links() {
     auto monitor =
-        LinkMonitor::make(loop_, {.on_link_removed = [this](std::uint32_t ifindex) { on_link_removed(ifindex); },
+        LinkMonitor::make(loop_, {.on_link =
+                                      [this](const LinkInfo& link, BootNs seen) {
+                                        if (cluster_) {
+                                          cluster_->on_link(link, seen);
+                                        }
+                                      },
+                                  .on_link_removed = [this](std::uint32_t ifindex) { on_link_removed(ifindex); },
                                   .on_address_change = [this] { refresh_addresses(); },
                                   .on_filter_removed = [this](std::uint32_t ifindex) { on_filter_removed(ifindex); },
                                   .on_overrun = [this] { on_overrun(); }});
@@ -125,6 +154,9 @@ class Daemon {
     if (const Sandbox* sandbox = sandboxes_.find_ifindex(ifindex)) {
       spdlog::info("sandbox {}: its interface {} is gone", sandbox->id, sandbox->interface);
       policies_.detach(sandbox->id, true, [](const Result<>&) {});
+    }
+    if (cluster_) {
+      cluster_->on_link_removed(ifindex);
     }
   }
 
@@ -156,6 +188,9 @@ class Daemon {
         policies_.detach(sandbox->id, true, [](const Result<>&) {});
       }
     }
+    if (cluster_) {
+      cluster_->on_overrun();
+    }
   }
 
   void on_steering(const Steering& steering) {
@@ -177,16 +212,28 @@ class Daemon {
     if (names) {
       dns_.put(FeedKind::kNames, 0, "", {names->get()});
     }
-    dns_.put(FeedKind::kSettings, 0, settings_feed(config_.upstreams, config_.grant_s_min));
+    feed_settings(config_.upstreams);
     dns_.start(kDnsGreetingMs, [this] {
-      policies_.apply(std::move(first_set_), [](const Result<PolicyControl::Change>& change) {
+      policies_.apply(std::move(first_set_), [this](const Result<PolicyControl::Change>& change) {
         if (change) {
           spdlog::info("generation {}: {} policies in force", change->generation, change->policies);
         } else {
           spdlog::error("the first policies: {}", change.error().message());
         }
+        if (cluster_) {
+          cluster_->on_policies(change ? "" : change.error().message());
+        }
       });
     });
+  }
+
+  /// Without upstreams the workers answer SERVFAIL.
+  void feed_settings(const std::vector<Endpoint>& upstreams) {
+    dns_.put(FeedKind::kSettings, 0, settings_feed(upstreams, config_.grant_s_min));
+  }
+
+  std::string describe(const Sandbox& sandbox) const {
+    return observer_sandbox(sandbox, cluster_ ? cluster_->labels_of(sandbox) : nullptr);
   }
 
   void reload() {
@@ -214,7 +261,7 @@ class Daemon {
       tell(observer_policy(policy->id, *policy->image));
     }
     for (const Sandbox* sandbox : sandboxes_.all()) {
-      tell(observer_sandbox(*sandbox));
+      tell(describe(*sandbox));
     }
   }
 
@@ -228,6 +275,7 @@ class Daemon {
   NodeAddresses node_addresses_;
   NameSweeper sweeper_;
   Commands commands_;
+  std::unique_ptr<Cluster> cluster_;  // null outside a cluster
   PolicySet first_set_;
   std::unique_ptr<LinkMonitor> link_monitor_;
   std::unique_ptr<FolderWatch> folder_watch_;

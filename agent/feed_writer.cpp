@@ -94,13 +94,20 @@ std::string observer_node(const std::string& name) {
   return update.SerializeAsString();
 }
 
-std::string observer_sandbox(const Sandbox& sandbox) {
+std::string observer_sandbox(const Sandbox& sandbox, const std::map<std::string, std::string>* labels) {
   api::ObserverUpdate update;
   auto& put = *update.mutable_put_sandbox();
   put.set_id(sandbox.id);
   put.set_interface(sandbox.interface);
   put.set_ifindex(sandbox.ifindex);
   put.set_policy(sandbox.policy_id);
+  put.set_namespace_(sandbox.pod.space);
+  put.set_pod(sandbox.pod.name);
+  if (labels != nullptr) {
+    for (const auto& [key, value] : *labels) {
+      put.add_labels(key + "=" + value);
+    }
+  }
   for (const Address& address : sandbox.addresses) {
     put.add_addresses(bytes_of(address));
   }

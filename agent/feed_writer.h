@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,8 @@ std::string sandbox_feed(const Sandbox& sandbox, const SandboxPolicies& policies
 
 /// ObserverUpdate messages.
 std::string observer_node(const std::string& name);
-std::string observer_sandbox(const Sandbox& sandbox);
+/// @param labels  of its pod; null: none.
+std::string observer_sandbox(const Sandbox& sandbox, const std::map<std::string, std::string>* labels = nullptr);
 std::string observer_sandbox_gone(std::uint32_t id);
 std::string observer_policy(std::uint32_t id, const PolicyImage& image);
 std::string observer_policy_gone(std::uint32_t id);

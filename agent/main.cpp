@@ -43,8 +43,8 @@ Result<Config> load_config(const Options& options) {
 }
 
 Result<> use_nameservers(Config& config) {
-  if (!config.upstreams.empty()) {
-    return {};
+  if (!config.upstreams.empty() || config.kubernetes.on) {
+    return {};  // on a cluster they are found out, and may change
   }
   constexpr const char* kResolvConf = "/etc/resolv.conf";
   if (auto text = read_text_file(kResolvConf, YamlField::kFileMax)) {
@@ -58,7 +58,7 @@ Result<> use_nameservers(Config& config) {
 }
 
 int check(const Config& config) {
-  const auto set = load_policies(config.policies, config.templates);
+  const auto set = load_policies(config.policies, config.templates, config.inventory());
   if (!set) {
     return fail(set.error());
   }

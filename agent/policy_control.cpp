@@ -362,6 +362,31 @@ void PolicyControl::finish_attach(std::uint32_t id, const OnAttached& done) {
   done(sandbox);
 }
 
+void PolicyControl::identify(std::uint32_t id, Sandbox like, std::function<void(Result<>)> done) {
+  queue_.run([this, id, like = std::move(like), done = std::move(done)](const OperationQueue::Done& finished) {
+    done(start_identify(id, like));
+    finished();
+  });
+}
+
+Result<> PolicyControl::start_identify(std::uint32_t id, const Sandbox& like) {
+  Sandbox* sandbox = sandboxes_.find_id(id);
+  if (sandbox == nullptr) {
+    return Error(Errc::kNotFound, "sandbox " + std::to_string(id) + " is gone");
+  }
+  POSTERN_RETURN_IF_ERROR(sandboxes_.readdress(*sandbox, like.addresses));
+  sandbox->pod = like.pod;
+  sandbox->held = like.held;
+  sandbox->mac = like.mac;
+  sandbox->host_mac = like.host_mac;
+  sandbox->link_prefixes = like.link_prefixes;
+  sandbox->search = like.search;
+  POSTERN_RETURN_IF_ERROR(sandboxes_.write(*sandbox, image_of(*sandbox).get()));
+  feed(*sandbox, nullptr, 0);
+  listener_.on_sandbox(*sandbox);
+  return sandboxes_.save();
+}
+
 void PolicyControl::detach(std::uint32_t id, bool interface_gone, std::function<void(Result<>)> done) {
   queue_.run([this, id, interface_gone, done = std::move(done)](const OperationQueue::Done& finished) {
     Result<> detached;

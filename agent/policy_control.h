@@ -62,6 +62,9 @@ class PolicyControl {
   void assign(std::uint32_t id, std::string policy_key, OnChange done);
   /// Puts a new sandbox under its policy and attaches the gate to it.
   void attach(Sandbox sandbox, OnAttached done);
+  /// Whose a sandbox is, and its addresses, MACs, link prefixes and search list, are those of `like`
+  /// from now on; its policy stays. @return exists: one of the addresses is another sandbox's.
+  void identify(std::uint32_t id, Sandbox like, std::function<void(Result<>)> done);
   /// Takes the gate off; when the interface is gone already, only cleans up after it.
   void detach(std::uint32_t id, bool interface_gone, std::function<void(Result<>)> done);
 
@@ -85,6 +88,7 @@ class PolicyControl {
   void swap_sandbox(Sandbox& sandbox, const InstalledPolicy& next, std::uint32_t generation);
   void start_attach(Sandbox sandbox, const OnAttached& done, const OperationQueue::Done& finished);
   void finish_attach(std::uint32_t id, const OnAttached& done);
+  Result<> start_identify(std::uint32_t id, const Sandbox& like);
   void feed(const Sandbox& sandbox, const InstalledPolicy* staged, std::uint32_t staged_generation);
   Result<std::shared_ptr<InstalledPolicy>> use(const std::string& key);
   void forget(const std::shared_ptr<InstalledPolicy>& policy);

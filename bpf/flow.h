@@ -41,12 +41,18 @@ static __always_inline int egress_flow_over(__u32 state)
 	return state & EGRESS_FLOW_RESET || (state & both) == both;
 }
 
+static __always_inline int egress_flow_basis(const struct egress_flow *flow)
+{
+	return (int)(flow->state >> EGRESS_FLOW_BASIS_SHIFT);
+}
+
 static __always_inline int egress_flow_alive(const struct egress_sandbox *sandbox, const struct egress_flow_key *key,
 					     const struct egress_flow *flow, __u64 now)
 {
-	const __u64 first_unanswered = flow->unanswered_mono_ns; /* once: another CPU may zero it */
-	const __u64 idle = egress_since(flow->last_in_mono_ns, now);
-	const __u64 unanswered = first_unanswered ? egress_since(first_unanswered, now) : 0;
+	const __u64 last_in = flow->last_in_mono_ns; /* once: another CPU may renew it */
+	const __u64 first_unanswered = flow->unanswered_mono_ns;
+	const __u64 idle = egress_since(last_in, now);
+	const __u64 unanswered = egress_since(last_in, first_unanswered) ? egress_since(first_unanswered, now) : 0;
 	const __u32 state = flow->state;
 
 	if (sandbox->flow_age_s_max && egress_since(flow->opened_mono_ns, now) > sandbox->flow_age_s_max * EGRESS_S)
@@ -91,13 +97,14 @@ static __always_inline int egress_flow_note(struct egress_flow *flow, const stru
 	__u32 before;
 
 	if (out) {
-		if (!flow->unanswered_mono_ns)
+		if (!egress_since(flow->last_in_mono_ns, flow->unanswered_mono_ns) &&
+		    egress_since(flow->last_in_mono_ns, now_mono_ns))
 			flow->unanswered_mono_ns = now_mono_ns;
 		flow->packets_out++;
 		flow->bytes_out += p->length;
 	} else {
-		flow->last_in_mono_ns = now_mono_ns;
-		flow->unanswered_mono_ns = 0;
+		if (flow->last_in_mono_ns != now_mono_ns) /* the clock ticks seldom */
+			flow->last_in_mono_ns = now_mono_ns;
 		flow->packets_in++;
 		flow->bytes_in += p->length;
 		bits |= EGRESS_FLOW_ANSWERED;
@@ -121,16 +128,16 @@ static __always_inline void egress_flow_begin(struct egress_flow *flow, const st
 	__builtin_memset(flow, 0, sizeof(*flow));
 	flow->opened_mono_ns = now_mono_ns;
 	flow->last_in_mono_ns = now_mono_ns;
+	flow->unanswered_mono_ns = now_mono_ns;
 	flow->generation = generation;
 	flow->rule = verdict->rule;
 	flow->name = verdict->name;
-	flow->basis = verdict->basis;
+	flow->state = (__u32)verdict->basis << EGRESS_FLOW_BASIS_SHIFT;
 	if (verdict->basis == EGRESS_BASIS_INBOUND) {
-		flow->state = EGRESS_FLOW_ANSWERED;
+		flow->state |= EGRESS_FLOW_ANSWERED;
 		flow->packets_in = 1;
 		flow->bytes_in = p->length;
 	} else {
-		flow->unanswered_mono_ns = now_mono_ns;
 		flow->packets_out = 1;
 		flow->bytes_out = p->length;
 	}

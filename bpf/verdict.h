@@ -226,7 +226,7 @@ EGRESS_SUBPROG int egress_judge_flow_again(const struct egress_sandbox *sandbox,
 		return EGRESS_REASON_POLICY_CHANGED;
 	rule = flow->rule;
 	cidr = egress_cidr_of(sandbox, &key->remote);
-	if (flow->basis == EGRESS_BASIS_INBOUND) {
+	if (egress_flow_basis(flow) == EGRESS_BASIS_INBOUND) {
 		if (egress_cidr_denies(cidr, key))
 			return EGRESS_REASON_CIDR_DENIED;
 		if (!egress_inbound_allowed(sandbox, cidr, key))
@@ -236,7 +236,7 @@ EGRESS_SUBPROG int egress_judge_flow_again(const struct egress_sandbox *sandbox,
 
 		if (reason != EGRESS_REASON_NONE)
 			return reason;
-		if (flow->basis == EGRESS_BASIS_GRANT) {
+		if (egress_flow_basis(flow) == EGRESS_BASIS_GRANT) {
 			const struct egress_name_ok *ok =
 				egress_name_ok_of(sandbox, flow->name, flow->name ? 0 : rule);
 
@@ -274,7 +274,7 @@ static __always_inline int egress_quotes_flow(const struct egress_sandbox *sandb
 	if (!p->quotes)
 		return 0;
 	flow = egress_flow_of(sandbox, &p->quote);
-	return flow && (basis == EGRESS_BASIS_NONE || flow->basis == basis) &&
+	return flow && (basis == EGRESS_BASIS_NONE || egress_flow_basis(flow) == basis) &&
 	       egress_judge_flow(sandbox, &p->quote, flow, now_mono_ns) == EGRESS_REASON_NONE;
 }
 
@@ -444,7 +444,7 @@ static __always_inline struct egress_flow *egress_judge_out(const struct egress_
 	if (flow) {
 		flow_reason = egress_judge_flow(sandbox, key, flow, now_mono_ns);
 		if (flow_reason == EGRESS_REASON_NONE) {
-			egress_pass(verdict, flow->basis == EGRESS_BASIS_INBOUND ? EGRESS_REASON_INBOUND_REPLY :
+			egress_pass(verdict, egress_flow_basis(flow) == EGRESS_BASIS_INBOUND ? EGRESS_REASON_INBOUND_REPLY :
 										    EGRESS_REASON_KNOWN_FLOW);
 			return flow;
 		}

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -39,7 +40,14 @@ nlohmann::json to_json(const api::SandboxReply& sandbox) {
           {"generation", sandbox.generation()},
           {"grants", sandbox.grants()},
           {"flows", sandbox.flows()},
-          {"mode", sandbox.mode()}};
+          {"mode", sandbox.mode()},
+          {"namespace", sandbox.namespace_()},
+          {"pod", sandbox.pod()},
+          {"held", sandbox.held()}};
+}
+
+std::string pod_of(const api::SandboxReply& sandbox) {
+  return sandbox.held() ? "(not known yet)" : sandbox.pod().empty() ? "-" : sandbox.namespace_() + "/" + sandbox.pod();
 }
 
 void list(CliContext& context, const std::string& output) {
@@ -62,10 +70,24 @@ void list(CliContext& context, const std::string& output) {
     std::printf("No sandboxes. Attach one: postern sandbox attach --interface IF --policy NAME\n");
     return;
   }
-  TextTable table({"ID", "INTERFACE", "POLICY", "MODE", "GRANTS", "FLOWS", "ADDRESSES"});
+  const bool pods = std::ranges::any_of(sandboxes, [](const auto& each) { return each.held() || !each.pod().empty(); });
+  std::vector<std::string> headings = {"ID", "INTERFACE", "POLICY", "MODE", "GRANTS", "FLOWS", "ADDRESSES"};
+  if (pods) {
+    headings.emplace_back("POD");
+  }
+  TextTable table(headings);
   for (const auto& sandbox : sandboxes) {
-    table.add({std::to_string(sandbox.id()), sandbox.interface(), sandbox.policy(), sandbox.mode(),
-               std::to_string(sandbox.grants()), std::to_string(sandbox.flows()), joined(texts(sandbox.addresses()))});
+    std::vector<std::string> cells = {std::to_string(sandbox.id()),
+                                      sandbox.interface(),
+                                      sandbox.policy().empty() ? "-" : sandbox.policy(),
+                                      sandbox.mode(),
+                                      std::to_string(sandbox.grants()),
+                                      std::to_string(sandbox.flows()),
+                                      joined(texts(sandbox.addresses()))};
+    if (pods) {
+      cells.push_back(pod_of(sandbox));
+    }
+    table.add(cells);
   }
   table.print();
 }

@@ -24,6 +24,54 @@ std::string span(std::uint64_t s) {
   return s < 7200 ? std::to_string(s / 60) + " min" : s < 172800 ? std::to_string(s / 3600) + " h" : std::to_string(s / 86400) + " d";
 }
 
+nlohmann::json to_json(const api::ClusterStatus& cluster) {
+  const auto& window = cluster.window();
+  nlohmann::json out{
+      {"node", cluster.node()},
+      {"api_server", cluster.api_server()},
+      {"synced", cluster.synced()},
+      {"trouble", cluster.trouble()},
+      {"enforce", cluster.strict() ? "strict" : "selected"},
+      {"dns_source", cluster.dns_source()},
+      {"cni_results", cluster.cni_results()},
+      {"pods",
+       {{"in_scope", cluster.pods_in_scope()},
+        {"attached", cluster.pods_attached()},
+        {"unselected", cluster.pods_unselected()},
+        {"waiting", cluster.pods_waiting()}}},
+      {"interfaces_held", cluster.interfaces_held()},
+      {"discovery_window",
+       {{"count", window.count()},
+        {"held", window.held()},
+        {"let_go", window.let_go()},
+        {"last_us", window.last_us()},
+        {"max_us", window.max_us()}}},
+      {"conditions", nlohmann::json::array()}};
+  for (const auto& condition : cluster.conditions()) {
+    out["conditions"].push_back({{"type", condition.type()},
+                                 {"reason", condition.reason()},
+                                 {"message", condition.message()},
+                                 {"since_unix_s", condition.since_unix_s()}});
+  }
+  return out;
+}
+
+void print_cluster(const api::ClusterStatus& cluster) {
+  std::printf("cluster     node %s, API server %s %s\n", cluster.node().c_str(), cluster.api_server().c_str(),
+              !cluster.trouble().empty() ? "in trouble"
+              : cluster.synced()         ? "reached, pods known"
+                                         : "not heard from yet");
+  std::printf("pods        %u in scope: %u attached, %u that no policy selects (%s), %u without an interface\n",
+              cluster.pods_in_scope(), cluster.pods_attached(), cluster.pods_unselected(),
+              cluster.strict() ? "denied everything" : "open", cluster.pods_waiting());
+  const auto& window = cluster.window();
+  std::printf("discovery   %llu new interfaces, open for %.1f ms (last) and %.1f ms (most); %llu shut on suspicion, "
+              "%llu of these let go, %u shut now\n",
+              static_cast<unsigned long long>(window.count()), static_cast<double>(window.last_us()) / 1000,
+              static_cast<double>(window.max_us()) / 1000, static_cast<unsigned long long>(window.held()),
+              static_cast<unsigned long long>(window.let_go()), cluster.interfaces_held());
+}
+
 void print_json(const api::StatusReply& status) {
   nlohmann::json out{{"version", status.version()},
                      {"uptime_s", status.uptime_s()},
@@ -40,6 +88,9 @@ void print_json(const api::StatusReply& status) {
     out["policies"].push_back({{"name", policy.name()}, {"file", policy.file()}, {"line", policy.line()},
                                {"rules", policy.rules()}, {"sandboxes", policy.sandboxes()}});
   }
+  if (status.has_cluster()) {
+    out["cluster"] = to_json(status.cluster());
+  }
   std::printf("%s\n", out.dump(2).c_str());
 }
 
@@ -47,11 +98,17 @@ void print_text(const api::StatusReply& status) {
   std::printf("posternd    %s, up %s, kernel %s\n", status.version().c_str(), span(status.uptime_s()).c_str(), status.kernel().c_str());
   std::printf("gate        %s, generation %u\n", status.gate().c_str(), status.generation());
   if (status.dns_connected() && status.steering()) {
-    std::printf("dns         %u worker(s), asking %s\n", status.dns_workers(), joined(status.upstreams()).c_str());
+    const std::string source = status.cluster().dns_source();
+    std::printf("dns         %u worker(s), asking %s%s\n", status.dns_workers(),
+                status.upstreams().empty() ? "nobody" : joined(status.upstreams()).c_str(),
+                source.empty() ? "" : (" (" + source + ")").c_str());
   } else {
     std::printf("dns         down\n");
   }
   std::printf("observer    %s\n", status.observer_connected() ? "connected" : "not connected");
+  if (status.has_cluster()) {
+    print_cluster(status.cluster());
+  }
   std::printf("sandboxes   %u\n", status.sandboxes());
   std::printf("policies    %d in %s\n", status.policies_size(), status.policy_folder().c_str());
   if (status.policies_size() > 0) {
@@ -62,6 +119,9 @@ void print_text(const api::StatusReply& status) {
                  policy.file() + ":" + std::to_string(policy.line())});
     }
     table.print();
+  }
+  for (const auto& condition : status.cluster().conditions()) {
+    std::printf("\n%s (%s): %s\n", condition.type().c_str(), condition.reason().c_str(), condition.message().c_str());
   }
   for (const std::string& problem : status.problems()) {
     std::printf("\nproblem: %s\n", problem.c_str());
@@ -105,7 +165,8 @@ void add_status_command(CLI::App& app, CliContext& context) {
       return check_status(context, *check, reply->status());
     }
     *output == "json" ? print_json(reply->status()) : print_text(reply->status());
-    context.exit_status = reply->status().problems().empty() ? 0 : 3;
+    const bool well = reply->status().problems().empty() && reply->status().cluster().conditions().empty();
+    context.exit_status = well ? 0 : 3;
   });
   command->footer("Exit status: 0 when all is well, 3 when something needs attention, 1 when posternd cannot be asked.");
 }

@@ -7,9 +7,11 @@
 # Usage: deps.sh [e2e]. With e2e: only what `./dev e2e` needs beside that; scripts/kubernetes.sh builds the rest.
 set -euo pipefail
 
+# libcurl with OpenSSL: gRPC brings that library already, and Debian 12's libcurl takes certificates from memory
+# (kubeconfig's *-data) with OpenSSL only.
 BUILD=(g++ clang clang-format clang-tidy cmake ninja-build ccache pkg-config bpftool libbpf-dev linux-libc-dev
   libspdlog-dev libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libldns-dev libc-ares-dev libmnl-dev libseccomp-dev
-  libcap-dev libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc catch2)
+  libcap-dev libcurl4-openssl-dev libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc catch2)
 TEST=(iproute2 iptables nftables ethtool iputils-ping libcap2-bin curl openssl python3 python3-grpcio python3-grpc-tools
   python3-yaml unbound knot knot-dnsutils nginx-light musl-tools kmod)
 BENCH=(dnsperf dnsdist wrk iperf3)

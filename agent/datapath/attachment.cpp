@@ -109,6 +109,16 @@ Result<> Attachments::attach_clsact(int program, std::uint32_t ifindex, Hook hoo
   return {};
 }
 
+bool Attachments::is_attached(std::uint32_t ifindex, Hook hook) const {
+  if (kind_ == AttachKind::kTcx) {
+    const Fd pinned(::bpf_obj_get(path_of(ifindex, hook).c_str()));
+    return pinned && ifindex_of(pinned) == ifindex;
+  }
+  bpf_tc_hook at = clsact_hook(ifindex, hook);
+  bpf_tc_opts filter = clsact_filter();
+  return exists(ifindex) && ::bpf_tc_query(&at, &filter) == 0;
+}
+
 Result<> Attachments::detach(std::uint32_t ifindex, Hook hook) {
   if (kind_ == AttachKind::kTcx) {
     const std::string path = path_of(ifindex, hook);

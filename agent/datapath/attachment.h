@@ -36,6 +36,8 @@ class Attachments {
   Result<> attach(int program, std::uint32_t ifindex, Hook hook);
   /// Takes ours off. One that is not there, or whose interface is gone, is no error.
   Result<> detach(std::uint32_t ifindex, Hook hook);
+  /// Is one of ours there?
+  bool is_attached(std::uint32_t ifindex, Hook hook) const;
 
  private:
   std::string path_of(std::uint32_t ifindex, Hook hook) const;

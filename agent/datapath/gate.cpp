@@ -149,6 +149,10 @@ Result<> Gate::detach_sandbox(std::uint32_t ifindex) {
   return attachments_.detach(ifindex, Hook::kEgress);
 }
 
+bool Gate::has_sandbox_programs(std::uint32_t ifindex) const {
+  return attachments_.is_attached(ifindex, Hook::kIngress);
+}
+
 Result<> Gate::attach_steering(std::uint32_t ifindex) {
   return attachments_.attach(bpf_program__fd(skeleton_->progs.from_steering), ifindex, Hook::kIngress);
 }

@@ -87,6 +87,8 @@ class Gate {
   Result<> attach_sandbox(std::uint32_t ifindex);
   /// Takes them off. An interface that is gone is no error.
   Result<> detach_sandbox(std::uint32_t ifindex);
+  /// Is the program that judges what the sandbox sends on its interface?
+  bool has_sandbox_programs(std::uint32_t ifindex) const;
   /// Puts from_steering on the node's end of the steering link.
   Result<> attach_steering(std::uint32_t ifindex);
 

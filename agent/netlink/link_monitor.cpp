@@ -7,9 +7,8 @@
 
 #include <array>
 #include <cerrno>
+#include <map>
 #include <set>
-
-#include "agent/netlink/messages.h"
 
 namespace postern {
 
@@ -34,7 +33,9 @@ LinkMonitor::~LinkMonitor() { loop_.unwatch(socket_.get()); }
 
 void LinkMonitor::on_readable() {
   alignas(nlmsghdr) std::array<char, 32768> buffer;
+  const BootNs seen = SystemClock().now();
   bool addresses = false;
+  std::map<std::uint32_t, LinkInfo> links;
   std::set<std::uint32_t> links_removed;
   std::set<std::uint32_t> filters_removed;
   for (;;) {
@@ -55,16 +56,25 @@ void LinkMonitor::on_readable() {
     int left = static_cast<int>(got);
     for (auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data()); mnl_nlmsg_ok(message, left);
          message = mnl_nlmsg_next(message, &left)) {
-      const auto event = parse_event(message);
+      auto event = parse_event(message);
       if (!event) {
         callbacks_.on_overrun();  // something happened, and we do not know what
       } else if (event->kind == LinkEvent::Kind::kAddresses) {
         addresses = true;
       } else if (event->kind == LinkEvent::Kind::kLinkRemoved) {
         links_removed.insert(event->ifindex);
+        links.erase(event->ifindex);
+      } else if (event->kind == LinkEvent::Kind::kLink) {
+        links[event->ifindex] = std::move(event->link);
       } else if (event->kind == LinkEvent::Kind::kFilterRemoved) {
         filters_removed.insert(event->ifindex);
       }
+    }
+  }
+  // What is new comes first: until somebody has acted upon it, it is open.
+  if (callbacks_.on_link) {
+    for (const auto& [ifindex, link] : links) {
+      callbacks_.on_link(link, seen);
     }
   }
   if (addresses) {

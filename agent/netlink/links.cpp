@@ -47,14 +47,40 @@ Result<std::vector<InterfaceAddress>> dump_addresses(std::uint32_t ifindex, std:
   return addresses;
 }
 
-/// A list that changes while it is read is read again: half of it would leave out an address.
-Result<std::vector<InterfaceAddress>> get_addresses(std::uint32_t ifindex, std::optional<std::int32_t> netns) {
+Result<std::vector<LinkInfo>> dump_links() {
+  auto socket = NetlinkSocket::open();
+  if (!socket) {
+    return std::move(socket).error();
+  }
+  NetlinkRequest request(RTM_GETLINK, NLM_F_DUMP);
+  request.body<ifinfomsg>().ifi_family = AF_UNSPEC;
+  std::vector<LinkInfo> links;
+  Result<> read;
+  POSTERN_RETURN_IF_ERROR(socket->call(request, [&](const nlmsghdr* message) {
+    auto link = parse_link(message);
+    if (link) {
+      links.push_back(std::move(*link));
+    } else {
+      read = std::move(link).error();
+    }
+  }));
+  POSTERN_RETURN_IF_ERROR(std::move(read));
+  return links;
+}
+
+/// A list that changes while it is read is read again: half of it would leave something out.
+template <typename Dump>
+auto dump_whole(const Dump& dump) -> decltype(dump()) {
   for (int attempt = 1;; ++attempt) {
-    auto addresses = dump_addresses(ifindex, netns);
-    if (addresses || addresses.error().code() != Errc::kAgain || attempt == kDumpAttempts) {
-      return addresses;
+    auto list = dump();
+    if (list || list.error().code() != Errc::kAgain || attempt == kDumpAttempts) {
+      return list;
     }
   }
+}
+
+Result<std::vector<InterfaceAddress>> get_addresses(std::uint32_t ifindex, std::optional<std::int32_t> netns) {
+  return dump_whole([&] { return dump_addresses(ifindex, netns); });
 }
 
 /// Is there another end, in a namespace that can be asked?
@@ -87,6 +113,8 @@ Result<LinkInfo> find_link(std::uint32_t ifindex) {
   body.ifi_index = static_cast<int>(ifindex);
   return get_link(request);
 }
+
+Result<std::vector<LinkInfo>> read_links() { return dump_whole(dump_links); }
 
 Result<LinkInfo> read_peer(const LinkInfo& link) {
   POSTERN_RETURN_IF_ERROR(check_has_peer(link));

@@ -143,6 +143,16 @@ Result<LinkEvent> parse_event(const nlmsghdr* message) {
     case RTM_NEWADDR:
     case RTM_DELADDR:
       return LinkEvent{LinkEvent::Kind::kAddresses, 0};
+    case RTM_NEWLINK: {
+      auto link = parse_link(message);
+      if (!link) {
+        return std::move(link).error();
+      }
+      // With the bridge's family it speaks of a port's state, and lacks what we want to know.
+      const bool whole = static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(message))->ifi_family == AF_UNSPEC;
+      const std::uint32_t ifindex = link->ifindex;
+      return whole ? LinkEvent{LinkEvent::Kind::kLink, ifindex, std::move(*link)} : LinkEvent{};
+    }
     case RTM_DELLINK: {
       const auto* body = body_of<ifinfomsg>(message);
       if (body == nullptr) {

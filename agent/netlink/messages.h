@@ -41,9 +41,10 @@ Result<InterfaceAddress> parse_address(const nlmsghdr* message);
 
 /// What a notification is about.
 struct LinkEvent {
-  enum class Kind { kOther, kLinkRemoved, kAddresses, kFilterRemoved };
+  enum class Kind { kOther, kLink, kLinkRemoved, kAddresses, kFilterRemoved };
   Kind kind = Kind::kOther;
   std::uint32_t ifindex = 0;
+  LinkInfo link = {};  ///< Of kLink: as it is now.
 };
 /// A message of the groups that LinkMonitor listens to. @return invalid: malformed.
 Result<LinkEvent> parse_event(const nlmsghdr* message);

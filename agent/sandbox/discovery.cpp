@@ -66,11 +66,14 @@ Result<> read_wish(const AttachWish& wish, Sandbox& sandbox) {
   return {};
 }
 
+}  // namespace
+
 Result<> read_link_prefixes(Sandbox& sandbox) {
   auto addresses = read_addresses();
   if (!addresses) {
     return std::move(addresses).error();
   }
+  sandbox.link_prefixes.clear();
   for (const InterfaceAddress& address : *addresses) {
     if (address.ifindex == sandbox.ifindex && sandbox.link_prefixes.size() < EGRESS_LINK_PREFIXES) {
       sandbox.link_prefixes.push_back({masked(address.address, address.bits), address.bits});
@@ -78,8 +81,6 @@ Result<> read_link_prefixes(Sandbox& sandbox) {
   }
   return {};
 }
-
-}  // namespace
 
 Result<Sandbox> discover_sandbox(const AttachWish& wish, const SearchList& node_search) {
   auto link = find_link(wish.interface);

@@ -24,4 +24,7 @@ struct AttachWish {
 /// @return a sandbox without id and slot; or an error that says what to pass instead.
 Result<Sandbox> discover_sandbox(const AttachWish& wish, const SearchList& node_search);
 
+/// Fills in the prefixes of the sandbox's interface on this node.
+Result<> read_link_prefixes(Sandbox& sandbox);
+
 }  // namespace postern

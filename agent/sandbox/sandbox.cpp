@@ -74,6 +74,9 @@ std::string to_json(const std::vector<const Sandbox*>& sandboxes) {
     nlohmann::json item{{"id", sandbox->id},           {"slot", sandbox->slot},     {"ifindex", sandbox->ifindex},
                         {"interface", sandbox->interface}, {"policy", sandbox->policy}, {"mac", to_string(sandbox->mac)},
                         {"addresses", nlohmann::json::array()}, {"search", nlohmann::json::array()}};
+    if (sandbox->held) {
+      item["held"] = true;
+    }
     for (const Address& address : sandbox->addresses) {
       item["addresses"].push_back(address.to_string());
     }
@@ -98,6 +101,7 @@ Result<std::vector<Sandbox>> sandboxes_from_json(std::string_view text) {
       sandbox.ifindex = item.at("ifindex").get<std::uint32_t>();
       sandbox.interface = item.at("interface").get<std::string>();
       sandbox.policy = item.at("policy").get<std::string>();
+      sandbox.held = item.value("held", false);
       auto mac = parse_mac(item.at("mac").get<std::string>());
       if (!mac) {
         return std::move(mac).error();

@@ -40,6 +40,7 @@ struct Sandbox {
   std::string interface;
   std::string policy;  ///< Its policy key (policies/policy_set.h). Empty: everything is denied, by an answer to DNS.
   PodRef pod;
+  bool held = false;  ///< Denied everything until it is known whose interface it is.
   std::vector<Address> addresses;
   Mac mac{};
   Mac host_mac{};

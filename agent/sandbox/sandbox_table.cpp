@@ -89,6 +89,12 @@ std::uint32_t SandboxTable::free_slot() const {
 Result<> SandboxTable::claim_addresses(const Sandbox& sandbox) {
   for (const Address& address : sandbox.addresses) {
     auto claimed = gate_.sandbox_addrs().insert(to_kernel(address), sandbox.ifindex);
+    if (!claimed && claimed.error().code() == Errc::kExists) {
+      const auto owner = gate_.sandbox_addrs().lookup(to_kernel(address));
+      if (owner && *owner && **owner == sandbox.ifindex) {
+        continue;
+      }
+    }
     // Link-local addresses are unique on their link only; DNS asked from one that two sandboxes have goes to the first.
     if (!claimed && !(claimed.error().code() == Errc::kExists && is_link_local(address))) {
       const bool taken = claimed.error().code() == Errc::kExists;
@@ -128,14 +134,30 @@ Result<> SandboxTable::write(const Sandbox& sandbox, const PolicyImage* image) {
   return gate_.sandboxes().update(sandbox.ifindex, to_kernel(sandbox, image));
 }
 
-void SandboxTable::erase_kernel(const Sandbox& sandbox) {
-  static_cast<void>(gate_.sandboxes().erase(sandbox.ifindex));
+Result<> SandboxTable::readdress(Sandbox& sandbox, std::vector<Address> addresses) {
+  Sandbox next = sandbox;
+  next.addresses = std::move(addresses);
+  if (auto claimed = claim_addresses(next); !claimed) {
+    free_addresses(next, sandbox.addresses);
+    return claimed;
+  }
+  free_addresses(sandbox, next.addresses);
+  sandbox.addresses = std::move(next.addresses);
+  return {};
+}
+
+void SandboxTable::free_addresses(const Sandbox& sandbox, const std::vector<Address>& keep) {
   for (const Address& address : sandbox.addresses) {
     const auto owner = gate_.sandbox_addrs().lookup(to_kernel(address));
-    if (owner && *owner && **owner == sandbox.ifindex) {
+    if (owner && *owner && **owner == sandbox.ifindex && std::ranges::find(keep, address) == keep.end()) {
       static_cast<void>(gate_.sandbox_addrs().erase(to_kernel(address)));
     }
   }
+}
+
+void SandboxTable::erase_kernel(const Sandbox& sandbox) {
+  static_cast<void>(gate_.sandboxes().erase(sandbox.ifindex));
+  free_addresses(sandbox, {});
   static_cast<void>(gate_.drop_flows(sandbox.slot));
   static_cast<void>(gate_.drop_grants(sandbox.slot));
 }
@@ -147,9 +169,10 @@ void SandboxTable::remove(std::uint32_t id) {
   }
 }
 
-Sandbox* SandboxTable::find(const std::string& interface_or_id) {
+Sandbox* SandboxTable::find(const std::string& name) {
   for (auto& [id, sandbox] : sandboxes_) {
-    if (sandbox.interface == interface_or_id || std::to_string(id) == interface_or_id) {
+    const bool pod = !sandbox.pod.uid.empty() && sandbox.pod.space + "/" + sandbox.pod.name == name;
+    if (sandbox.interface == name || std::to_string(id) == name || pod) {
       return &sandbox;
     }
   }

@@ -28,12 +28,15 @@ class SandboxTable {
   /// Gives a new sandbox an id, a slot and maps of its own. @return full; exists: another sandbox
   /// of this node has one of its addresses, or is on its interface.
   Result<Sandbox*> add(Sandbox sandbox);
+  /// Gives a sandbox other addresses; what it no longer has is free for others. @return exists: one
+  /// is another sandbox's; nothing is changed then.
+  Result<> readdress(Sandbox& sandbox, std::vector<Address> addresses);
   /// Writes the kernel's entry: one write, upon which packets are judged by it.
   Result<> write(const Sandbox& sandbox, const PolicyImage* image);
   void remove(std::uint32_t id);
 
-  /// By interface name or by id as text; null: none.
-  Sandbox* find(const std::string& interface_or_id);
+  /// By interface name, by id as text, or by "namespace/pod"; null: none.
+  Sandbox* find(const std::string& name);
   Sandbox* find_ifindex(std::uint32_t ifindex);
   Sandbox* find_id(std::uint32_t id);
   std::vector<Sandbox*> all();
@@ -44,6 +47,7 @@ class SandboxTable {
 
  private:
   Result<> claim_addresses(const Sandbox& sandbox);
+  void free_addresses(const Sandbox& sandbox, const std::vector<Address>& keep);
   void erase_kernel(const Sandbox& sandbox);
   std::uint32_t free_slot() const;
 

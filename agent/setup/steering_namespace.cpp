@@ -19,8 +19,7 @@ namespace postern {
 namespace {
 
 constexpr const char* kInnerName = "steer";
-// Locally administered, and not EGRESS_STEER_MAC's 02:50. The first one is also how we know our link again.
-constexpr MacAddress kNodeMac = {0x02, 0x51, 0x70, 0x6f, 0x73, 0x74};
+// Locally administered, and not EGRESS_STEER_MAC's 02:50.
 constexpr MacAddress kInnerMac = {0x02, 0x51, 0x70, 0x6f, 0x73, 0x75};
 constexpr std::uint32_t kTableLocal = 53;  // in the namespace of our own
 constexpr std::uint32_t kTableMain = 254;
@@ -105,7 +104,7 @@ Result<std::vector<Fd>> furnish(const SteeringWish& wish) {
 }
 
 Result<std::uint32_t> add_link(const std::string& name, const Netns& netns) {
-  if (auto added = add_veth({{name, kNodeMac}, {kInnerName, kInnerMac}, netns.fd(), kMtu}); !added) {
+  if (auto added = add_veth({{name, kSteeringNodeMac}, {kInnerName, kInnerMac}, netns.fd(), kMtu}); !added) {
     const bool taken = added.error().code() == Errc::kExists;
     return std::move(added).error().within(
         taken ? "an interface " + name + " is there already, and is not ours: name another with --link-name"
@@ -122,8 +121,6 @@ LinkGuard::~LinkGuard() {
     static_cast<void>(remove_link(ifindex_));  // if it is gone already, so much the better
   }
 }
-
-bool is_steering_link(const LinkInfo& link) { return link.kind == "veth" && link.mac == kNodeMac; }
 
 Result<SteeringSockets> make_steering(const SteeringWish& wish) {
   if (::access((wish.sysctls + "/ipv6").c_str(), F_OK) != 0) {

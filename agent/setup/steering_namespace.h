@@ -54,7 +54,10 @@ struct SteeringWish {
 /// @return exists: an interface has that name; unsupported: the kernel has no IPv6.
 Result<SteeringSockets> make_steering(const SteeringWish& wish);
 
+/// Of the node's end: locally administered, not EGRESS_STEER_MAC's 02:50, and how we know our link again.
+inline constexpr MacAddress kSteeringNodeMac = {0x02, 0x51, 0x70, 0x6f, 0x73, 0x74};
+
 /// Is it the node's end of a link that make_steering made?
-bool is_steering_link(const LinkInfo& link);
+inline bool is_steering_link(const LinkInfo& link) { return link.kind == "veth" && link.mac == kSteeringNodeMac; }
 
 }  // namespace postern

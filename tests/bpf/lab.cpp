@@ -340,7 +340,7 @@ void Lab::read_counters(const Packet& packet, std::uint64_t flow_packets_before,
   const std::uint64_t in_flows = state().flow_packets[outcome.direction] - flow_packets_before;
   if (in_flows != 0) {
     const auto flow = flow_of(packet);
-    const bool reply = flow && flow->basis == EGRESS_BASIS_INBOUND && packet.program == Program::kFromSandbox;
+    const bool reply = flow && egress_flow_basis(&*flow) == EGRESS_BASIS_INBOUND && packet.program == Program::kFromSandbox;
     outcome.reason = reply ? EGRESS_REASON_INBOUND_REPLY : EGRESS_REASON_KNOWN_FLOW;
     outcome.sandbox = kSandbox;
     outcome.counted += in_flows;

@@ -26,8 +26,7 @@ egress_flow live_flow() {
   return {.opened_mono_ns = mono_ns(),
           .last_in_mono_ns = mono_ns(),
           .generation = kGeneration,
-          .state = EGRESS_FLOW_ANSWERED,
-          .basis = EGRESS_BASIS_GRANT};
+          .state = EGRESS_FLOW_ANSWERED | EGRESS_BASIS_GRANT << EGRESS_FLOW_BASIS_SHIFT};
 }
 
 egress_flow dead_flow() {

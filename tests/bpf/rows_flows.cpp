@@ -32,6 +32,14 @@ const Given kNoGrants = [](Lab& lab) { lab.forget_grants(); };
 /// mono_ns() may be less than this since boot: the difference is what counts, also around zero.
 std::uint64_t ago(std::uint64_t ns) { return mono_ns() - ns; }
 
+/// Somebody outside spoke last a second before the sandbox began to talk alone.
+std::function<void(egress_flow&)> unanswered(std::uint64_t ns) {
+  return [ns](egress_flow& flow) {
+    flow.last_in_mono_ns = ago(ns + EGRESS_S);
+    flow.unanswered_mono_ns = ago(ns);
+  };
+}
+
 Then closed_flows(std::size_t live, std::size_t finished) {
   return [=](Lab& lab, const Row&, const Outcome&) {
     CHECK(lab.flow_count() == live);
@@ -51,7 +59,7 @@ void add_life(std::vector<Row>& rows, const Address& web) {
                     CHECK(flow->packets_out == 1);
                     CHECK(flow->packets_in == 1);
                     CHECK(flow->bytes_in == row.packet.frame.bytes().size());
-                    CHECK(flow->unanswered_mono_ns == 0);
+                    CHECK(egress_since(flow->last_in_mono_ns, flow->unanswered_mono_ns) == 0);
                   }});
   rows.push_back({"a connection goes on to" + to, connected(web), sends(ack(web)), passes(reason::kKNOWN_FLOW)});
   rows.push_back({"a connection goes on from" + to, connected(web), receives(in_ack), passes(reason::kKNOWN_FLOW)});
@@ -99,7 +107,7 @@ void add_renewal(std::vector<Row>& rows, const Address& web) {
                     const auto flow = lab.flow_of(row.packet);
                     REQUIRE(flow);
                     CHECK(egress_since(flow->last_in_mono_ns, mono_ns()) < EGRESS_S);
-                    CHECK(flow->unanswered_mono_ns == 0);
+                    CHECK(egress_since(flow->last_in_mono_ns, flow->unanswered_mono_ns) == 0);
                   }});
 }
 
@@ -122,8 +130,8 @@ void add_ends(std::vector<Row>& rows, const Address& web) {
     lab.put_flow(sends(ack(web)), {.opened_mono_ns = ago(90 * EGRESS_S),
                                    .last_in_mono_ns = ago(EGRESS_TCP_CLOSING_NS + EGRESS_S),
                                    .generation = kGeneration,
-                                   .state = EGRESS_FLOW_ANSWERED | EGRESS_FLOW_RESET,
-                                   .basis = EGRESS_BASIS_GRANT});
+                                   .state = EGRESS_FLOW_ANSWERED | EGRESS_FLOW_RESET |
+                                            EGRESS_BASIS_GRANT << EGRESS_FLOW_BASIS_SHIFT});
   };
   rows.push_back({"long after the end:" + to, long_closed, sends(ack(web)), drops(reason::kFLOW_EXPIRED)});
 }
@@ -147,20 +155,20 @@ void add_timeouts(std::vector<Row>& rows, const Address& web) {
           in_turn({connected(web), aged(out,
                                         [](egress_flow& flow) {
                                           flow.last_in_mono_ns = ago(EGRESS_TCP_IDLE_NS + EGRESS_S);
-                                          flow.unanswered_mono_ns = 0;
+                                          flow.unanswered_mono_ns = flow.last_in_mono_ns;
                                         })}),
           out);
   expired(
       "a connection that only the sandbox talks in:",
       in_turn(
           {connected(web),
-           aged(out, [](egress_flow& flow) { flow.unanswered_mono_ns = ago(EGRESS_TCP_UNANSWERED_NS + EGRESS_S); })}),
+           aged(out, unanswered(EGRESS_TCP_UNANSWERED_NS + EGRESS_S))}),
       out);
   rows.push_back({"silence of two hours:" + to,
                   in_turn({connected(web), aged(out,
                                                 [](egress_flow& flow) {
                                                   flow.last_in_mono_ns = ago(2 * 3600 * EGRESS_S);
-                                                  flow.unanswered_mono_ns = 0;
+                                                  flow.unanswered_mono_ns = flow.last_in_mono_ns;
                                                 })}),
                   out, passes(reason::kKNOWN_FLOW)});
   const Given capped = [](Lab& lab) {
@@ -175,7 +183,7 @@ void add_timeouts(std::vector<Row>& rows, const Address& web) {
                   in_turn({connected(web), aged(out,
                                                 [](egress_flow& flow) {
                                                   flow.last_in_mono_ns = mono_ns() + EGRESS_S;
-                                                  flow.unanswered_mono_ns = 0;
+                                                  flow.unanswered_mono_ns = flow.last_in_mono_ns;
                                                 })}),
                   out, passes(reason::kKNOWN_FLOW)});
   const Packet datagram = sends(Frame::out(web).udp(kHttps));
@@ -192,8 +200,7 @@ void add_timeouts(std::vector<Row>& rows, const Address& web) {
   rows.push_back(
       {"UDP that only the sandbox talks in:" + to,
        in_turn({talking(web), kNoGrants,
-                aged(datagram,
-                     [](egress_flow& flow) { flow.unanswered_mono_ns = ago(EGRESS_UDP_UNANSWERED_NS + EGRESS_S); })}),
+                aged(datagram, unanswered(EGRESS_UDP_UNANSWERED_NS + EGRESS_S))}),
        datagram, drops(reason::kNOT_GRANTED)});
 }
 

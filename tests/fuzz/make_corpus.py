@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Writes the seeds of the fuzz targets into corpus/TARGET/. What a fuzzer found lies beside them and stays."""
+import json
 import os
 import struct
 
@@ -258,6 +259,76 @@ def texts():
     seed("template_reader", "not_yaml", "- - -:\n\t")
 
 
+CNI_RESULT = """{"kind":"cniCacheV1","containerId":"0a1b","config":"e30=","ifName":"eth0","networkName":"pods",
+"cniArgs":[["IgnoreUnknown","1"],["K8S_POD_NAMESPACE","agents"],["K8S_POD_NAME","agent-0"],["K8S_POD_UID","7c1e"]],
+"result":{"cniVersion":"0.3.1","interfaces":[{"mac":"ce:0d:00:00:00:01","name":"veth1234"},
+{"mac":"ce:0d:00:00:00:02","name":"eth0","sandbox":"/var/run/netns/cni-1"}],
+"ips":[{"address":"10.88.0.5/24","gateway":"10.88.0.1","interface":1,"version":"4"}]}}
+"""
+SERVICE = """{"kind":"Service","spec":{"clusterIP":"10.96.0.10","clusterIPs":["10.96.0.10","fd00::a"],
+"selector":{"k8s-app":"kube-dns"},"ports":[{"port":53,"protocol":"UDP"}]}}
+"""
+CLUSTER_CONFIG = """kubernetes: {node: worker-1, cluster_domain: cluster.local, pod_cidrs: [10.244.0.0/16]}
+scope: {label: postern.dev/enforce, namespaces: [agents], except: [tests], enforce: strict}
+"""
+
+
+def cluster_files():
+    seed("cluster_files", "cni_result", CNI_RESULT)
+    seed("cluster_files", "cni_odd", CNI_RESULT.replace('"10.88.0.5/24"', "7").replace('"eth0","sandbox"', '[],"sandbox"'))
+    seed("cluster_files", "service", SERVICE)
+    seed("cluster_files", "headless", SERVICE.replace('"10.96.0.10"', '"None"'))
+    seed("cluster_files", "kubelet", "kind: KubeletConfiguration\nclusterDNS: [10.96.0.10, fd00::a]\n")
+    seed("cluster_files", "resolv_conf", "nameserver 192.0.2.1\nsearch corp.example example\noptions ndots:5\n")
+    seed("cluster_files", "config", CLUSTER_CONFIG)
+    seed("cluster_files", "config_mistakes", CLUSTER_CONFIG.replace("strict", "always").replace("/16", "/99"))
+
+
+# --- the Kubernetes API ---
+
+def kube_pod(**status):
+    return {"kind": "Pod", "apiVersion": "v1",
+            "metadata": {"name": "agent-0", "namespace": "boxes", "uid": "8c1f", "resourceVersion": "41", "labels": {"role": "runtime"},
+                         "annotations": {"note": "x"}, "managedFields": [{"manager": "kubelet", "fieldsV1": {"f:metadata": {}}}]},
+            "spec": {"nodeName": "n1", "hostNetwork": False, "dnsPolicy": "ClusterFirst", "containers": [{"name": "c", "image": "i"}],
+                     "dnsConfig": {"searches": ["corp.example"], "options": [{"name": "ndots", "value": "2"}]}},
+            "status": {"phase": "Running", "podIP": "10.0.0.5", "podIPs": [{"ip": "10.0.0.5"}, {"ip": "fd00::5"}], **status}}
+
+
+def kube():
+    def listed(kind, items, **metadata):
+        return json.dumps({"kind": kind + "List", "apiVersion": "v1", "metadata": {"resourceVersion": "77", **metadata}, "items": items})
+
+    def event(kind, thing):
+        return json.dumps({"type": kind, "object": thing}) + "\n"
+
+    space = {"metadata": {"name": "boxes", "uid": "1", "resourceVersion": "3", "labels": {"postern.dev/enforce": "strict"}}, "spec": {}}
+    gone = {"kind": "Status", "metadata": {}, "status": "Failure", "message": "too old resource version: 1 (5)", "reason": "Expired", "code": 410}
+    seed("kube_reader", "pods", listed("Pod", [kube_pod(), kube_pod(phase="Failed", podIPs=[{"ip": "no address"}])]))
+    seed("kube_reader", "page", listed("Pod", [kube_pod()], **{"continue": "eyJ2IjoibWV0YS5rOHMu", "remainingItemCount": 9}))
+    seed("kube_reader", "namespaces", listed("Namespace", [space]))
+    seed("kube_reader", "no_items", listed("Pod", None))
+    seed("kube_reader", "watch", event("ADDED", kube_pod()) + event("DELETED", kube_pod()))
+    seed("kube_reader", "modified", event("MODIFIED", kube_pod()))
+    seed("kube_reader", "bookmark", event("BOOKMARK", {"kind": "Pod", "metadata": {"resourceVersion": "99"}, "spec": {"containers": None}}))
+    seed("kube_reader", "expired", event("ERROR", gone))
+    seed("kube_reader", "status", json.dumps({**gone, "details": {"retryAfterSeconds": 1}, "code": 403}))
+    seed("kube_reader", "deep", '{"metadata":{"resourceVersion":"1"},"items":' + "[" * 500 + "]" * 500 + "}")
+
+    def config(cluster, user):
+        return json.dumps({"apiVersion": "v1", "kind": "Config", "current-context": "c",
+                           "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u", "namespace": "postern-system"}}],
+                           "clusters": [{"name": "k", "cluster": cluster}], "users": [{"name": "u", "user": user}]})
+
+    server = {"server": "https://192.0.2.1:6443"}
+    pem = "LS0tLS1CRUdJTiBYLS0tLS0K"
+    seed("kubeconfig", "token", config(server, {"token": "abc"}))
+    seed("kubeconfig", "files", config({**server, "certificate-authority": "ca.crt", "tls-server-name": "api"}, {"tokenFile": "/t"}))
+    seed("kubeconfig", "data", config({**server, "certificate-authority-data": pem}, {"client-certificate-data": pem, "client-key-data": pem}))
+    seed("kubeconfig", "refused", config({"server": "http://x", "insecure-skip-tls-verify": True, "proxy-url": "y"}, {"exec": {"command": "z"}}))
+    seed("kubeconfig", "dangling", json.dumps({"current-context": "x", "contexts": []}))
+
+
 if __name__ == "__main__":
-    for write in (queries, answers, resolver_scripts, feeds, channels, names, frames, texts):
+    for write in (queries, answers, resolver_scripts, feeds, channels, names, frames, texts, kube, cluster_files):
         write()

@@ -13,11 +13,13 @@
 #include <catch2/catch_test_macros.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <set>
 
 #include "agent/netlink/changes.h"
 #include "agent/netlink/link_monitor.h"
 #include "agent/netlink/links.h"
+#include "agent/netlink/host_links.h"
 #include "agent/setup/netns.h"
 
 namespace postern {
@@ -81,6 +83,7 @@ bool has(const std::vector<InterfaceAddress>& addresses, const char* text, int b
 }
 
 struct Seen {
+  std::map<std::uint32_t, LinkInfo> links;
   std::set<std::uint32_t> removed;
   std::set<std::uint32_t> filters;
   int addresses = 0;
@@ -88,7 +91,8 @@ struct Seen {
 };
 
 LinkMonitor::Callbacks record(Seen& seen) {
-  return {.on_link_removed = [&seen](std::uint32_t ifindex) { seen.removed.insert(ifindex); },
+  return {.on_link = [&seen](const LinkInfo& link, BootNs) { seen.links[link.ifindex] = link; },
+          .on_link_removed = [&seen](std::uint32_t ifindex) { seen.removed.insert(ifindex); },
           .on_address_change = [&seen] { ++seen.addresses; },
           .on_filter_removed = [&seen](std::uint32_t ifindex) { seen.filters.insert(ifindex); },
           .on_overrun = [&seen] { ++seen.overruns; }};
@@ -183,6 +187,10 @@ TEST_CASE("the monitor tells of links, addresses and filters that change") {
     REQUIRE(shell("tc qdisc del dev vhost clsact"));
     CHECK(run_until(*loop, [&] { return seen.filters.contains(ifindex); }));
     CHECK(seen.removed.empty());
+    CHECK(run_until(*loop, [&] { return seen.links.contains(ifindex); }));
+    CHECK(seen.links[ifindex].name == "vhost");
+    CHECK(seen.links[ifindex].kind == "veth");
+    CHECK(seen.links[ifindex].peer_netns);
   }
   CHECK(run_until(*loop, [&] { return seen.removed.contains(ifindex); }));
   CHECK(seen.overruns == 0);
@@ -203,6 +211,79 @@ TEST_CASE("a port that leaves its bridge is not gone; one that moves to another 
       shell("ip link set moves netns /proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(lab.sandbox.fd())));
   CHECK(run_until(*loop, [&] { return seen.removed.contains(moved); }));
   REQUIRE(shell("ip link del stays"));
+}
+
+TEST_CASE("all links of the namespace are listed") {
+  const Lab lab;
+  const auto links = read_links();
+  REQUIRE(links);
+  CHECK(std::ranges::find(*links, lab.host.ifindex, &LinkInfo::ifindex) != links->end());
+  CHECK(std::ranges::find(*links, std::string("lo"), &LinkInfo::name) != links->end());
+}
+
+TEST_CASE("a veth made inside the sandbox's namespace, as CNI plugins do, is found, and its addresses as they come") {
+  const Netns sandbox = Netns::make().value();
+  auto loop = EventLoop::make().value();
+  int changes = 0;
+  HostLinks links(*loop, [&changes] { ++changes; });
+  REQUIRE(links.read_all());
+  changes = 0;
+  std::uint32_t removed = 0;
+  const auto monitor =
+      LinkMonitor::make(*loop, {.on_link = [&links](const LinkInfo& link, BootNs seen) { links.on_link(link, seen); },
+                                .on_link_removed =
+                                    [&](std::uint32_t ifindex) {
+                                      removed = ifindex;
+                                      links.on_removed(ifindex);
+                                    },
+                                .on_address_change = [] {},
+                                .on_filter_removed = [](std::uint32_t) {},
+                                .on_overrun = [] {}});
+  REQUIRE(monitor);
+  const std::string theirs = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(sandbox.fd());
+  const std::string within = "nsenter --net=" + theirs + " ";
+  // ptp of the CNI plugins: made there, one end moved here, and only then addressed.
+  REQUIRE(shell(within + "ip link add eth0 type veth peer name vethcni0 && " + within + "ip link set vethcni0 netns " +
+                std::to_string(::getpid())));
+  const auto only = [&]() -> const HostLink* {
+    const auto found =
+        std::ranges::find_if(links.links(), [](const auto& each) { return each.second.info.name == "vethcni0"; });
+    return found == links.links().end() ? nullptr : &found->second;
+  };
+  REQUIRE(run_until(*loop, [&] { return only() != nullptr; }));
+  CHECK(only()->announced);
+  CHECK(only()->addresses.empty());
+  CHECK(changes == 1);
+  REQUIRE(shell(within + "ip addr add 10.77.0.9/24 dev eth0 && " + within + "ip link set eth0 up"));
+  CHECK(run_until(*loop, [&] { return !only()->addresses.empty(); }));
+  CHECK(only()->addresses[0].to_string() == "10.77.0.9");
+  REQUIRE(shell(within + "ip -6 addr add fd77::9/64 dev eth0 nodad"));
+  CHECK(run_until(*loop, [&] { return only()->addresses.size() == 2; }));
+  // gVisor takes them off: they are still the sandbox's.
+  REQUIRE(shell(within + "ip addr flush dev eth0 && ip link set vethcni0 up"));
+  REQUIRE(loop->run_once(50));
+  CHECK(only()->addresses.size() == 2);
+  const std::uint32_t ifindex = only()->info.ifindex;
+  REQUIRE(shell(within + "ip link del eth0"));
+  CHECK(run_until(*loop, [&] { return removed == ifindex; }));
+  CHECK(only() == nullptr);
+}
+
+TEST_CASE("links that were there before are found, those to this namespace are not") {
+  const Lab lab;
+  REQUIRE(shell("ip link add here type veth peer name there"));
+  auto loop = EventLoop::make().value();
+  HostLinks links(*loop, [] {});
+  REQUIRE(links.read_all());
+  REQUIRE(links.links().contains(lab.host.ifindex));
+  const HostLink& host = links.links().at(lab.host.ifindex);
+  CHECK_FALSE(host.announced);
+  CHECK(host.peer_mac == kSandboxMac);
+  CHECK(host.addresses.size() == 2);
+  CHECK_FALSE(links.links().contains(::if_nametoindex("here")));
+  REQUIRE(shell("ip link del here"));
+  REQUIRE(links.read_all());
+  CHECK(links.links().size() == 1);
 }
 
 TEST_CASE("messages that the kernel could not keep for us are an overrun") {

@@ -4,6 +4,7 @@
 #include "agent/feed_writer.h"
 #include "agent/sandbox/sandbox.h"
 #include "api/dns_feed.pb.h"
+#include "api/observer_feed.pb.h"
 #include "policies/policy_set.h"
 
 namespace postern {
@@ -65,10 +66,38 @@ TEST_CASE("sandbox: the file says what the kernel does not know", "[agent]") {
   CHECK(again.addresses == sandbox.addresses);
   CHECK(again.mac == sandbox.mac);
   CHECK(again.search == sandbox.search);
+  CHECK(again.pod == PodRef());
+  CHECK_FALSE(again.held);
   for (const char* damaged : {"", "{", "[1]", R"([{"id":1}])", R"([{"id":"x"}])"}) {
     INFO(damaged);
     CHECK_FALSE(sandboxes_from_json(damaged));
   }
+}
+
+TEST_CASE("sandbox: whose pod it is, and that it is held, are in the file", "[agent]") {
+  Sandbox sandbox = example();
+  sandbox.pod = {"7c1e", "agents", "agent-0"};
+  Sandbox held = example();
+  held.policy = "";
+  held.held = true;
+  const auto read = sandboxes_from_json(to_json({&sandbox, &held}));
+  REQUIRE(read);
+  CHECK(read->at(0).pod == sandbox.pod);
+  CHECK_FALSE(read->at(0).held);
+  CHECK(read->at(1).pod == PodRef());
+  CHECK(read->at(1).held);
+}
+
+TEST_CASE("feed: the observer hears of a pod and its labels", "[agent]") {
+  Sandbox sandbox = example();
+  sandbox.pod = {"7c1e", "agents", "agent-0"};
+  const std::map<std::string, std::string> labels = {{"role", "runtime"}};
+  api::ObserverUpdate update;
+  REQUIRE(update.ParseFromString(observer_sandbox(sandbox, &labels)));
+  CHECK(update.put_sandbox().namespace_() == "agents");
+  CHECK(update.put_sandbox().pod() == "agent-0");
+  REQUIRE(update.put_sandbox().labels_size() == 1);
+  CHECK(update.put_sandbox().labels(0) == "role=runtime");
 }
 
 TEST_CASE("feed: a policy's rules carry the kernel's numbers and groups", "[agent]") {

@@ -207,6 +207,14 @@ TEST_CASE("what a notification is about") {
   port.ifi_family = AF_BRIDGE;  // it left its bridge, and is still there
   CHECK(event_of(MessageBuilder(RTM_DELLINK, port))->kind == LinkEvent::Kind::kOther);
 
+  const auto came = event_of(MessageBuilder(RTM_NEWLINK, interface(8)));
+  REQUIRE(came);
+  CHECK(came->kind == LinkEvent::Kind::kLink);
+  CHECK(came->link.ifindex == 8);
+  port.ifi_index = 8;
+  CHECK(event_of(MessageBuilder(RTM_NEWLINK, port))->kind == LinkEvent::Kind::kOther);
+  CHECK_FALSE(event_of(MessageBuilder(RTM_NEWLINK, std::uint32_t{0})));
+
   CHECK(event_of(MessageBuilder(RTM_NEWADDR, address(AF_INET, 24)))->kind == LinkEvent::Kind::kAddresses);
   CHECK(event_of(MessageBuilder(RTM_DELADDR, address(AF_INET6, 64)))->kind == LinkEvent::Kind::kAddresses);
   CHECK_FALSE(event_of(MessageBuilder(RTM_DELLINK, std::uint32_t{0})));

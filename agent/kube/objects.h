@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What Postern keeps of a pod and of a namespace: plain data, read by reader.h, handed out by ClusterWatch.
+//
+// Names and labels are a tenant's text: they go through printable() before a person sees them.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/ip.h"
+
+namespace postern {
+
+using Labels = std::map<std::string, std::string>;
+
+struct PodInfo {
+  std::string uid;    ///< Never used twice; a pod made again under its old name has another.
+  std::string space;  ///< Its namespace.
+  std::string name;
+  Labels labels;
+  std::vector<Address> addresses;     ///< status.podIPs; empty until the sandbox has its network.
+  bool host_network = false;          ///< It has the node's own network: no interface to gate.
+  bool finished = false;              ///< Phase Succeeded or Failed: its addresses may be another pod's by now.
+  bool deleting = false;              ///< metadata.deletionTimestamp is set; it still runs.
+  std::string dns_policy;             ///< spec.dnsPolicy: ClusterFirst, Default, None, ClusterFirstWithHostNet.
+  std::vector<std::string> searches;  ///< spec.dnsConfig.searches, as written.
+
+  friend bool operator==(const PodInfo&, const PodInfo&) = default;
+};
+
+struct NamespaceInfo {
+  std::string name;
+  Labels labels;  ///< As they are; API servers before 1.21 do not add kubernetes.io/metadata.name.
+
+  friend bool operator==(const NamespaceInfo&, const NamespaceInfo&) = default;
+};
+
+}  // namespace postern

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/pod_discovery.h"
+
+#include <algorithm>
+
+#include "agent/sandbox/discovery.h"
+#include "agent/sandbox/pod_search.h"
+#include "agent/setup/steering_namespace.h"
+#include "base/log.h"
+
+namespace postern {
+namespace {
+
+using Kind = PairingStep::Kind;
+
+/// A pod whose address is known for this long, and no interface with it, is told of.
+constexpr std::uint64_t kLostMs = 5'000;
+constexpr std::size_t kNamesTold = 3;
+
+std::string name_of(const PodRef& pod) { return printable(pod.space) + "/" + printable(pod.name); }
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string all;
+  for (std::size_t i = 0; i < names.size() && i < kNamesTold; ++i) {
+    all += (i == 0 ? "" : ", ") + names[i];
+  }
+  return names.size() > kNamesTold ? all + " and " + std::to_string(names.size() - kNamesTold) + " more" : all;
+}
+
+void append_some(std::vector<Address>& to, const std::vector<Address>& from) {
+  for (const Address& address : from) {
+    if (to.size() < EGRESS_SANDBOX_ADDRS && std::ranges::find(to, address) == to.end()) {
+      to.push_back(address);
+    }
+  }
+}
+
+}  // namespace
+
+PodDiscovery::PodDiscovery(Parts parts, std::string own_space, SearchList node_search)
+    : parts_(parts),
+      own_space_(std::move(own_space)),
+      node_search_(std::move(node_search)),
+      links_(parts.loop, [this] { look(); }),
+      cni_(parts.loop, parts.config.kubernetes.cni_results, [this] { look(); }) {}
+
+PodDiscovery::~PodDiscovery() {
+  parts_.loop.cancel(timer_);
+  parts_.loop.cancel(lost_timer_);
+}
+
+Result<> PodDiscovery::start(const ClusterWatch& watch) {
+  watch_ = &watch;
+  cni_.start();
+  POSTERN_RETURN_IF_ERROR(links_.read_all());
+  // A posternd before us may have ended between shutting an interface and writing its entry.
+  for (const auto& [ifindex, link] : links_.links()) {
+    if (parts_.sandboxes.find_ifindex(ifindex) == nullptr && parts_.gate.has_sandbox_programs(ifindex)) {
+      shut_.insert(ifindex);
+    }
+  }
+  return {};
+}
+
+void PodDiscovery::on_link_removed(std::uint32_t ifindex) {
+  links_.on_removed(ifindex);
+  if (shut_.erase(ifindex) > 0) {
+    static_cast<void>(parts_.gate.detach_sandbox(ifindex));
+  }
+  measured_.erase(ifindex);
+  refused_.erase(ifindex);
+  look_again();
+}
+
+void PodDiscovery::look_again() {
+  if (timer_ == 0) {
+    timer_ = parts_.loop.after_ms(0, [this] {
+      timer_ = 0;
+      look();
+    });
+  }
+}
+
+void PodDiscovery::policies_in_force() {
+  policies_in_force_ = true;
+  look_again();
+}
+
+void PodDiscovery::set_dns_backends(DnsBackends backends) {
+  dns_backends_ = std::move(backends);
+  look_again();
+}
+
+std::string PodDiscovery::select(const PolicySet& set, const Sandbox& sandbox) const {
+  const Labels* labels = labels_of(sandbox.pod);
+  // What is not known any more, or not yet, keeps what it has.
+  return labels == nullptr ? sandbox.policy : set.select(sandbox.pod.space, *labels);
+}
+
+const Labels* PodDiscovery::labels_of(const PodRef& pod) const {
+  if (watch_ == nullptr || pod.uid.empty()) {
+    return nullptr;
+  }
+  const auto found = watch_->pods().find(pod.uid);
+  return found == watch_->pods().end() ? nullptr : &found->second.labels;
+}
+
+// ---- what there is ----
+
+ScopeAnswer PodDiscovery::scope_of_space(const std::string& name) const {
+  const auto found = watch_->namespaces().find(name);
+  return scope_of_namespace(name, found == watch_->namespaces().end() ? nullptr : &found->second, parts_.config.scope,
+                            own_space_);
+}
+
+void PodDiscovery::add_pods(PairingWorld& world) {
+  std::vector<std::string> dns_pods;
+  for (const auto& [uid, pod] : watch_->pods()) {
+    if (pod.host_network || pod.finished) {
+      continue;
+    }
+    PairingPod added{{uid, pod.space, pod.name}, pod.addresses, scope_of_space(pod.space), ""};
+    if (added.scope == ScopeAnswer::kIn && is_dns_backend(pod, dns_backends_)) {
+      dns_pods.push_back(name_of(added.ref));
+      added.scope = ScopeAnswer::kOut;
+    }
+    if (added.scope == ScopeAnswer::kIn && policies_in_force_) {
+      added.policy = parts_.policies.policies().select(pod.space, pod.labels);
+    }
+    world.pods.push_back(std::move(added));
+  }
+  parts_.conditions.set("DnsPodInScope", "AnswersOurQueries",
+                        dns_pods.empty() ? ""
+                                         : joined(dns_pods) +
+                                               " is in scope and answers the lookups of this node, so it gets no gate "
+                                               "(it would ask itself): take its namespace out of scope");
+}
+
+void PodDiscovery::add_links(PairingWorld& world) {
+  const BootNs now = SystemClock().now();
+  for (const auto& [ifindex, link] : links_.links()) {
+    PairingLink added;
+    added.ifindex = ifindex;
+    added.addresses = link.addresses;
+    added.young = link.announced && (now - link.seen) / kNsPerMs < kYoungMs;
+    added.foreign = is_steering_link(link.info);
+    added.busy = busy_.contains(ifindex);
+    if (const CniResult* result = cni_.find(link.addresses, link.peer_mac)) {
+      added.hint = PairingHint{result->pod, scope_of_space(result->pod.space)};
+    }
+    world.links.push_back(std::move(added));
+  }
+}
+
+PairingWorld PodDiscovery::describe_world() {
+  PairingWorld world;
+  world.ready = watch_->synced() && policies_in_force_;
+  world.strict = parts_.config.scope.strict;
+  add_pods(world);
+  add_links(world);
+  for (const Sandbox* sandbox : parts_.sandboxes.all()) {
+    world.sandboxes.push_back({sandbox->id, sandbox->ifindex, sandbox->pod, sandbox->policy, sandbox->held});
+  }
+  for (const std::uint32_t ifindex : shut_) {
+    if (parts_.sandboxes.find_ifindex(ifindex) == nullptr) {
+      world.sandboxes.push_back({0, ifindex, {}, "", true});
+    }
+  }
+  return world;
+}
+
+// ---- what follows ----
+
+void PodDiscovery::look() {
+  if (watch_ == nullptr) {
+    return;
+  }
+  const PairingWorld world = describe_world();
+  plan_ = pair_pods(world);
+  for (const PairingStep& step : plan_.steps) {
+    run(step, world);
+  }
+  measured_.insert(plan_.open.begin(), plan_.open.end());
+  renew_addresses(world);
+  report(world);
+}
+
+void PodDiscovery::run(const PairingStep& step, const PairingWorld& world) {
+  const PairingPod* pod = step.pod ? &world.pods[*step.pod] : nullptr;
+  switch (step.kind) {
+    case Kind::kHold:
+      return attach(step, nullptr);
+    case Kind::kAttach:
+      return attach(step, pod);
+    case Kind::kTake:
+      return step.sandbox == 0 ? attach(step, pod) : take(step, *pod);
+    case Kind::kAssign:
+      busy_.insert(step.ifindex);
+      return parts_.policies.assign(step.sandbox, pod->policy, [this, ifindex = step.ifindex](const auto& assigned) {
+        finish(ifindex, "another policy", assigned ? Result<>() : Result<>(assigned.error()));
+      });
+    case Kind::kRelease:
+      return release(step);
+  }
+}
+
+void PodDiscovery::shut(const HostLink& link, bool holding) {
+  const std::uint32_t ifindex = link.info.ifindex;
+  if (shut_.contains(ifindex)) {
+    return;
+  }
+  if (auto attached = parts_.gate.attach_sandbox(ifindex); !attached) {
+    spdlog::error("shutting {}: {}", link.info.name, attached.error().message());
+    return;  // the attachment proper comes next, and is tried again
+  }
+  shut_.insert(ifindex);
+  if (link.announced && measured_.insert(ifindex).second) {
+    window_.add(SystemClock().now() - link.seen, holding);
+  }
+}
+
+Sandbox PodDiscovery::describe_sandbox(const HostLink& link, const PairingPod* pod) const {
+  Sandbox sandbox;
+  sandbox.interface = link.info.name;
+  sandbox.ifindex = link.info.ifindex;
+  sandbox.mac = link.peer_mac;
+  sandbox.host_mac = link.info.mac;
+  sandbox.search = node_search_;
+  sandbox.held = pod == nullptr;
+  if (pod != nullptr) {
+    sandbox.pod = pod->ref;
+    sandbox.policy = pod->policy;
+    if (const auto found = watch_->pods().find(pod->ref.uid); found != watch_->pods().end()) {
+      sandbox.search = search_of_pod(found->second, parts_.config.kubernetes.cluster_domain, node_search_);
+    }
+  }
+  // The other end's own word counts only while nothing better is known: a container may change it.
+  const CniResult* result = cni_.find(link.addresses, link.peer_mac);
+  append_some(sandbox.addresses, pod != nullptr && !pod->addresses.empty() ? pod->addresses
+                                 : result != nullptr                       ? result->addresses
+                                                                           : link.addresses);
+  append_some(sandbox.addresses, link.link_local);
+  return sandbox;
+}
+
+void PodDiscovery::attach(const PairingStep& step, const PairingPod* pod) {
+  const HostLink& link = links_.links().at(step.ifindex);
+  busy_.insert(step.ifindex);
+  shut(link, pod == nullptr);
+  Sandbox sandbox = describe_sandbox(link, pod);
+  if (auto prefixes = read_link_prefixes(sandbox); !prefixes) {
+    return finish(step.ifindex, "the gate", prefixes);
+  }
+  const std::string whose = pod == nullptr ? "" : name_of(pod->ref);
+  parts_.policies.attach(std::move(sandbox), [this, ifindex = step.ifindex, whose](const Result<Sandbox*>& attached) {
+    if (attached) {
+      const std::string& key = (*attached)->policy;
+      spdlog::info("sandbox {} behind {} is {}", (*attached)->id, (*attached)->interface,
+                   whose.empty() ? "denied everything until its pod is known"
+                                 : "pod " + whose + ", under " + (key.empty() ? "no policy" : key));
+    }
+    finish(ifindex, "the gate", attached ? Result<>() : Result<>(attached.error()));
+  });
+}
+
+/// Whose it is first, which changes nothing of what it may; then the policy.
+void PodDiscovery::take(const PairingStep& step, const PairingPod& pod) {
+  busy_.insert(step.ifindex);
+  Sandbox sandbox = describe_sandbox(links_.links().at(step.ifindex), &pod);
+  if (auto prefixes = read_link_prefixes(sandbox); !prefixes) {
+    return finish(step.ifindex, "its pod", prefixes);
+  }
+  const std::uint32_t ifindex = step.ifindex;
+  const std::string key = pod.policy;
+  spdlog::info("sandbox {} behind {} is pod {}, under {}", step.sandbox, sandbox.interface, name_of(pod.ref),
+               key.empty() ? "no policy" : key);
+  parts_.policies.identify(step.sandbox, sandbox, [this, ifindex, key, id = step.sandbox](const Result<>& identified) {
+    if (!identified) {
+      return finish(ifindex, "its pod", identified);
+    }
+    parts_.policies.assign(id, key, [this, ifindex](const auto& assigned) {
+      finish(ifindex, "its policy", assigned ? Result<>() : Result<>(assigned.error()));
+    });
+  });
+}
+
+void PodDiscovery::release(const PairingStep& step) {
+  busy_.insert(step.ifindex);
+  const std::uint32_t ifindex = step.ifindex;
+  const auto done = [this, ifindex](const Result<>& released) {
+    if (released) {
+      shut_.erase(ifindex);
+      measured_.insert(ifindex);
+    }
+    finish(ifindex, "letting it go", released);
+  };
+  const Sandbox* sandbox = parts_.sandboxes.find_id(step.sandbox);
+  if (sandbox == nullptr) {
+    ++window_.let_go;
+    return done(parts_.gate.detach_sandbox(ifindex));
+  }
+  window_.let_go += sandbox->held ? 1 : 0;
+  spdlog::info("sandbox {} behind {} is let go: {}", sandbox->id, sandbox->interface,
+               sandbox->held ? "no pod in scope" : "out of scope, or no policy selects it");
+  parts_.policies.detach(step.sandbox, false, done);
+}
+
+/// Addresses come one by one, and the API server's are the last word.
+void PodDiscovery::renew_addresses(const PairingWorld& world) {
+  for (const PairingSandbox& known : world.sandboxes) {
+    const auto link = links_.links().find(known.ifindex);
+    const Sandbox* sandbox = parts_.sandboxes.find_id(known.id);
+    const bool by_hand = !known.held && known.pod.uid.empty();
+    if (link == links_.links().end() || sandbox == nullptr || by_hand || busy_.contains(known.ifindex)) {
+      continue;
+    }
+    const auto pod = std::ranges::find(world.pods, known.pod, &PairingPod::ref);
+    if (!known.held && pod == world.pods.end()) {
+      continue;
+    }
+    Sandbox now = describe_sandbox(link->second, known.held ? nullptr : &*pod);
+    if (now.addresses.empty() || (now.addresses == sandbox->addresses && now.mac == sandbox->mac &&
+                                  now.host_mac == sandbox->host_mac && now.search == sandbox->search)) {
+      continue;
+    }
+    busy_.insert(known.ifindex);
+    now.link_prefixes = sandbox->link_prefixes;
+    parts_.policies.identify(known.id, now, [this, ifindex = known.ifindex](const Result<>& renewed) {
+      finish(ifindex, "its addresses", renewed);
+    });
+  }
+}
+
+void PodDiscovery::finish(std::uint32_t ifindex, const char* what, const Result<>& result) {
+  const auto link = links_.links().find(ifindex);
+  if (result || link == links_.links().end()) {
+    busy_.erase(ifindex);
+    refused_.erase(ifindex);
+    if (parts_.sandboxes.find_ifindex(ifindex) != nullptr) {
+      shut_.erase(ifindex);
+    }
+    return look_again();
+  }
+  refused_[ifindex] = std::string(what) + " of " + link->second.info.name + ": " + result.error().message();
+  // A failed attachment takes its programs off again. In scope that must not open it.
+  if (shut_.contains(ifindex)) {
+    static_cast<void>(parts_.gate.attach_sandbox(ifindex));
+  }
+  parts_.loop.after_ms(kRetryMs, [this, ifindex] {
+    busy_.erase(ifindex);
+    look_again();
+  });
+}
+
+std::vector<std::string> PodDiscovery::find_lost(const PairingWorld& world) {
+  const BootNs now = SystemClock().now();
+  std::map<std::string, BootNs> still;
+  std::vector<std::string> lost;
+  for (const std::size_t index : plan_.lost) {
+    const PodRef& pod = world.pods[index].ref;
+    const auto known = lost_since_.find(pod.uid);
+    const BootNs since = known == lost_since_.end() ? now : known->second;
+    still[pod.uid] = since;
+    if ((now - since) / kNsPerMs >= kLostMs) {
+      lost.push_back(name_of(pod));
+    }
+  }
+  lost_since_ = std::move(still);
+  parts_.loop.cancel(lost_timer_);
+  if (lost.size() < lost_since_.size()) {
+    lost_timer_ = parts_.loop.after_ms(kLostMs, [this] { look_again(); });
+  }
+  return lost;
+}
+
+void PodDiscovery::report(const PairingWorld& world) {
+  const auto lost = find_lost(world);
+  parts_.conditions.set("PodWithoutGate", "NoInterfaceFound",
+                        lost.empty() ? ""
+                                     : joined(lost) +
+                                           " is in scope and has no gate: no veth of this node leads to its address "
+                                           "(only veths are found; a pod that ran in gVisor before posternd did is "
+                                           "found when it is made again)");
+  parts_.conditions.set("SandboxRefused", "TryingAgain",
+                        refused_.empty() ? "" : refused_.begin()->second + "; it stays shut, and is tried again");
+}
+
+}  // namespace postern

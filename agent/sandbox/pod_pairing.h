@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which interface is whose pod's, and what follows from it. Pure: the whole world in, steps out.
+//
+// An interface is a pod's when a sandbox on record says so, when the container runtime's CNI says so,
+// or when its other end has the pod's address; never by its name or its order. What is not known yet
+// is *held* (denied everything, DNS answered with denials) when it can only be a scoped pod's: the
+// interface is young, a scoped pod waits for one, and no pod out of scope does. When both wait,
+// nothing is held, because a pod out of scope must never be broken; what decides then is the CNI's
+// word, before any container runs, or else the address, as soon as the API server tells it.
+//
+// Asked again after every change; a step already on its way is not in `sandboxes` yet, so the caller
+// leaves out the interfaces it is at work on. Opening anything (release) takes a world that is
+// `ready`; denying does not.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/sandbox/pod_scope.h"
+#include "agent/sandbox/sandbox.h"
+
+namespace postern {
+
+/// A pod of this node that runs or will, with a network of its own.
+struct PairingPod {
+  PodRef ref;
+  std::vector<Address> addresses;  ///< Empty: not told yet.
+  ScopeAnswer scope = ScopeAnswer::kOut;
+  std::string policy;  ///< Key of the policies that select it; empty: none does.
+};
+
+/// What the CNI says of an interface.
+struct PairingHint {
+  PodRef pod;                             ///< The uid may be empty.
+  ScopeAnswer scope = ScopeAnswer::kOut;  ///< Of its namespace, for a pod that is not told yet.
+};
+
+/// A veth whose other end is in another network namespace.
+struct PairingLink {
+  std::uint32_t ifindex = 0;
+  std::vector<Address> addresses;  ///< Of its other end; empty: none yet.
+  std::optional<PairingHint> hint;
+  bool young = false;    ///< Came a moment ago.
+  bool foreign = false;  ///< Known to be no pod's.
+  bool busy = false;     ///< A step for it is on its way.
+};
+
+struct PairingSandbox {
+  std::uint32_t id = 0;
+  std::uint32_t ifindex = 0;
+  PodRef pod;
+  std::string policy;
+  bool held = false;  ///< By a kHold; false with no pod: attached by hand, not ours to change.
+};
+
+struct PairingWorld {
+  bool ready = false;   ///< All pods and namespaces are known, and the policies are in force.
+  bool strict = false;  ///< What no policy selects stays denied.
+  std::vector<PairingPod> pods;
+  std::vector<PairingLink> links;
+  std::vector<PairingSandbox> sandboxes;
+};
+
+struct PairingStep {
+  enum class Kind {
+    kAttach,   ///< The gate for a pod.
+    kHold,     ///< The gate for whoever it is, everything denied.
+    kTake,     ///< A sandbox that is there becomes this pod's.
+    kAssign,   ///< Another policy for a pod's sandbox.
+    kRelease,  ///< The gate off.
+  };
+  Kind kind = Kind::kHold;
+  std::uint32_t ifindex = 0;
+  std::uint32_t sandbox = 0;       ///< Of kTake, kAssign, kRelease.
+  std::optional<std::size_t> pod;  ///< Index into PairingWorld.pods.
+
+  friend bool operator==(const PairingStep&, const PairingStep&) = default;
+};
+
+struct PairingPlan {
+  std::vector<PairingStep> steps;
+  std::size_t in_scope = 0;          ///< Pods.
+  std::size_t attached = 0;          ///< Of these, with the gate on now, under their own policy.
+  std::size_t unselected = 0;        ///< Of these, selected by no policy.
+  std::size_t held = 0;              ///< Interfaces that wait for their pod.
+  std::vector<std::uint32_t> open;   ///< Interfaces whose pods are known, and get no gate.
+  std::vector<std::size_t> waiting;  ///< Pods in scope without an interface.
+  std::vector<std::size_t> lost;     ///< Of these, those whose address is known: they run without the gate.
+};
+
+PairingPlan pair_pods(const PairingWorld& world);
+
+}  // namespace postern

@@ -1,0 +1,365 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Pods are found and put under their policies: by address, by the CNI's word, by suspicion; and let go.
+
+Pods are namespaces wired as the ptp CNI plugin does it: the veth is made inside, one end moves to the node,
+addresses come last. The API server is scripted (lab/api_server.py), so that a test says when it tells what.
+"""
+import json
+import os
+import sys
+import time
+
+from harness import case, equal, main, true, wait_until
+from lab import ApiServer, ask
+from lab.cleanup import PREFIX
+from lab.internet import V4 as UPSTREAM
+from lab.namespace import Namespace
+
+ZONE = """
+www.allowed.example. 600 A 93.184.216.34
+other.allowed.example. 600 A 93.184.216.35
+"""
+ALLOWED, DENIED = "93.184.216.34", "93.184.217.1"
+SCOPED = {"postern.dev/enforce": "true"}
+ROLE = {"role": "agent"}
+POLICIES = {
+    "agent": """apiVersion: postern.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: agent, namespace: agents}
+spec:
+  selector: {matchLabels: {role: agent}}
+  allow: [{names: [www.allowed.example], ports: [80]}]
+""",
+    "other": """apiVersion: postern.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: other, namespace: agents}
+spec:
+  selector: {matchLabels: {role: other}}
+  allow: [{names: [other.allowed.example], ports: [80]}]
+""",
+}
+
+
+class Pod:
+    """A namespace that becomes a pod step by step."""
+    count = 0
+
+    def __init__(self, lab):
+        Pod.count += 1
+        self.lab, self.number = lab, Pod.count
+        self.v4, self.gateway = f"10.88.{self.number}.2", f"10.88.{self.number}.1"
+        self.host_if = f"vethpod{self.number}"
+        self.ns = Namespace(f"{PREFIX}{os.getpid()}-pod{self.number}", lab.undo, lab.folder)
+
+    def plug(self):
+        """The veth, without addresses."""
+        self.ns.ip("link", "add", "eth0", "type", "veth", "peer", "name", self.host_if)
+        self.ns.ip("link", "set", self.host_if, "netns", self.lab.node.name)
+        self.lab.node.ip("link", "set", self.host_if, "up")
+        self.ns.ip("link", "set", "eth0", "up")
+        return self
+
+    def number_it(self):
+        self.ns.ip("addr", "add", self.v4 + "/24", "dev", "eth0")
+        self.lab.node.ip("addr", "add", self.gateway + "/32", "dev", self.host_if)
+        self.lab.node.ip("route", "add", self.v4 + "/32", "dev", self.host_if)
+        self.ns.ip("route", "add", "default", "via", self.gateway, "dev", "eth0")
+        return self
+
+    def unplug(self):
+        self.ns.ip("link", "del", "eth0")
+
+    def asks(self, name="www.allowed.example"):
+        answer = ask(self.ns, "8.8.8.8", name, timeout=0.3)
+        return answer and answer.addresses
+
+    def write_cni_result(self, folder, space, name):
+        """As libcni does at the end of an ADD."""
+        result = {"kind": "cniCacheV1", "containerId": f"c{self.number}", "config": "e30=", "ifName": "eth0",
+                  "networkName": "pods",
+                  "cniArgs": [["IgnoreUnknown", "1"], ["K8S_POD_NAMESPACE", space], ["K8S_POD_NAME", name],
+                              ["K8S_POD_UID", f"uid-{space}-{name}"]],
+                  "result": {"cniVersion": "0.3.1",
+                             "interfaces": [{"name": self.host_if, "mac": self.lab.node.mac_of(self.host_if)},
+                                            {"name": "eth0", "mac": self.ns.mac_of("eth0"), "sandbox": self.ns.path}],
+                             "ips": [{"version": "4", "interface": 1, "address": self.v4 + "/24"}]}}
+        with open(os.path.join(folder, f"pods-c{self.number}-eth0"), "w", encoding="ascii") as file:
+            json.dump(result, file)
+
+
+class World:
+    api = None
+    cni = None
+    pods = {}
+
+
+def prepare(lab):
+    World.api = ApiServer(lab.node, os.path.join(lab.folder, "api"))
+    lab.undo.add(World.api.stop)
+    World.cni = os.path.join(lab.folder, "cni")
+    os.makedirs(World.cni)
+    World.api.put_namespace("agents", SCOPED)
+    World.api.put_namespace("web")
+    World.api.put_namespace("kube-system")
+    World.api.start()
+    gate = lab.gate(POLICIES, observer=True,
+                    config={"kubernetes": {"kubeconfig": World.api.kubeconfig, "node": "lab-node",
+                                           "kubelet_config": os.path.join(lab.folder, "none"),
+                                           "cni_results": World.cni}})
+    gate.start()
+    wait_until(lambda: cluster(gate)["synced"], "posternd to know the cluster", 10)
+    return gate
+
+
+def cluster(gate):
+    return gate.status()["cluster"]
+
+
+def sandbox_of(gate, pod):
+    listed = json.loads(gate.cli("sandbox", "list", "-o", "json").out)
+    return next((each for each in listed if each["interface"] == pod.host_if), None)
+
+
+def under(gate, pod, policy, name):
+    def is_under():
+        sandbox = sandbox_of(gate, pod)
+        return sandbox and sandbox["policy"] == policy and sandbox["pod"] == name and sandbox
+    return wait_until(is_under, f"{pod.host_if} to be pod {name} under {policy!r}", 5)
+
+
+def let_go(gate, pod):
+    wait_until(lambda: sandbox_of(gate, pod) is None, f"{pod.host_if} to be let go", 5)
+
+
+def is_open(pod):
+    equal(pod.ns.connect(DENIED, 80), "ok", "an address that no policy allows")
+
+
+def is_shut(pod):
+    equal(pod.ns.connect(DENIED, 80, timeout=0.3), "ETIMEDOUT", "an address that no policy allows")
+
+
+@case("a scoped pod's new interface is shut at once, has DNS when it has an address, and becomes the pod's when that is told")
+def held_then_taken(lab, gate):
+    World.api.put_pod("agents", "one", labels=ROLE)
+    wait_until(lambda: cluster(gate)["pods"]["waiting"] == 1, "the pod to wait")
+    pod = World.pods["one"] = Pod(lab).plug()
+    wait_until(lambda: sandbox_of(gate, pod), "the interface to be held")
+    true(sandbox_of(gate, pod)["held"], "held")
+    pod.number_it()
+    is_shut(pod)
+    wait_until(lambda: pod.asks() == [], "lookups to be answered, with denials")
+    World.api.put_pod("agents", "one", labels=ROLE, ips=[pod.v4], phase="Running")
+    sandbox = under(gate, pod, "agents/agent", "one")
+    equal(sandbox["namespace"], "agents", "namespace")
+    equal(sandbox["search"][:3], ["agents.svc.cluster.local", "svc.cluster.local", "cluster.local"], "search")
+    wait_until(lambda: pod.asks() == [ALLOWED], "the allowed name")
+    equal(pod.ns.connect(ALLOWED, 80), "ok", "the allowed name's address")
+    is_shut(pod)
+    window = cluster(gate)["discovery_window"]
+    equal(window["count"], 1, "interfaces measured")
+    equal(window["held"], 1, "of these held")
+    return f"open for {window['last_us'] / 1000:.2f} ms"
+
+
+@case("a pod out of scope is never touched")
+def out_of_scope(lab, gate):
+    World.api.put_pod("web", "two")
+    time.sleep(0.1)
+    pod = World.pods["two"] = Pod(lab).plug().number_it()
+    is_open(pod)
+    World.api.put_pod("web", "two", ips=[pod.v4], phase="Running")
+    time.sleep(0.2)
+    equal(sandbox_of(gate, pod), None, "sandbox")
+    is_open(pod)
+
+
+@case("both wait: nothing is shut on suspicion, and the CNI's word decides before the API server's")
+def cni_decides(lab, gate):
+    World.api.put_pod("agents", "three", labels=ROLE)
+    World.api.put_pod("web", "four")
+    wait_until(lambda: cluster(gate)["pods"]["waiting"] == 1, "the pod to wait")
+    theirs = World.pods["four"] = Pod(lab).plug().number_it()
+    ours = World.pods["three"] = Pod(lab).plug().number_it()
+    is_open(theirs)
+    equal(sandbox_of(gate, ours), None, "sandbox before the CNI is done")
+    theirs.write_cni_result(World.cni, "web", "four")
+    ours.write_cni_result(World.cni, "agents", "three")
+    under(gate, ours, "agents/agent", "three")
+    is_shut(ours)
+    is_open(theirs)
+    equal(sandbox_of(gate, theirs), None, "the other's sandbox")
+    World.api.put_pod("agents", "three", labels=ROLE, ips=[ours.v4], phase="Running")
+    World.api.put_pod("web", "four", ips=[theirs.v4], phase="Running")
+
+
+@case("what was held and is nobody's in scope is let go")
+def held_by_mistake(lab, gate):
+    World.api.put_pod("agents", "five", labels=ROLE)
+    wait_until(lambda: cluster(gate)["pods"]["waiting"] == 1, "the pod to wait")
+    pod = World.pods["six"] = Pod(lab).plug().number_it()
+    wait_until(lambda: sandbox_of(gate, pod), "the interface to be held")
+    World.api.put_pod("web", "six", ips=[pod.v4], phase="Running")  # told late
+    let_go(gate, pod)
+    is_open(pod)
+    true(cluster(gate)["discovery_window"]["let_go"] >= 1, "counted as let go")
+    World.api.remove_pod("agents", "five")
+
+
+@case("labels edited on a live pod are another policy at once; connections to what is allowed no longer are cut")
+def labels(_lab, gate):
+    pod = World.pods["one"]
+    World.api.put_pod("agents", "one", labels={"role": "other"}, ips=[pod.v4], phase="Running")
+    under(gate, pod, "agents/other", "one")
+    equal(pod.ns.connect(ALLOWED, 80, timeout=0.3), "ETIMEDOUT", "what only the old policy allowed")
+    wait_until(lambda: pod.asks("other.allowed.example") == ["93.184.216.35"], "what the new one allows")
+
+
+@case("a pod that no policy selects is opened")
+def unselected(_lab, gate):
+    pod = World.pods["one"]
+    World.api.put_pod("agents", "one", labels={"role": "none"}, ips=[pod.v4], phase="Running")
+    let_go(gate, pod)
+    is_open(pod)
+    equal(cluster(gate)["pods"]["unselected"], 1, "unselected")
+    World.api.put_pod("agents", "one", labels=ROLE, ips=[pod.v4], phase="Running")
+    under(gate, pod, "agents/agent", "one")
+    is_shut(pod)
+
+
+@case("a policy that is edited, goes and comes moves the pods that it selects")
+def policies(_lab, gate):
+    pod = World.pods["one"]
+    gate.remove_policy("agent")
+    gate.reload()
+    let_go(gate, pod)
+    gate.write_policy("agent", POLICIES["agent"])
+    gate.reload()
+    under(gate, pod, "agents/agent", "one")
+    is_shut(pod)
+
+
+@case("a namespace that leaves the scope lets its pods go; one that enters it shuts them")
+def namespaces(_lab, gate):
+    pod, other = World.pods["one"], World.pods["two"]
+    World.api.put_namespace("agents", {"postern.dev/enforce": "false"})
+    let_go(gate, pod)
+    is_open(pod)
+    World.api.put_namespace("agents", SCOPED)
+    under(gate, pod, "agents/agent", "one")
+    is_shut(pod)
+    is_open(other)
+
+
+@case("broken policies: the old ones stay, with a condition and an event; mended, both end")
+def broken(_lab, gate):
+    gate.write_policy("agent", POLICIES["agent"].replace("names:", "nmaes:"))
+    wait_until(lambda: [c for c in cluster(gate)["conditions"] if c["type"] == "PoliciesRejected"], "the condition")
+    wait_until(lambda: World.api.events, "the event")
+    event = World.api.events[0]
+    equal(event["reason"], "PoliciesRejected", "the event's reason")
+    true("nmaes" in event["message"], event["message"])
+    is_shut(World.pods["one"])
+    under(gate, World.pods["one"], "agents/agent", "one")
+    gate.write_policy("agent", POLICIES["agent"])
+    wait_until(lambda: not [c for c in cluster(gate)["conditions"] if c["type"] == "PoliciesRejected"], "its end")
+
+
+@case("flows carry the pod, and are found by its name")
+def flows(_lab, gate):
+    pod = World.pods["one"]
+    wait_until(lambda: pod.asks("denied.example.org") == [], "a denial")
+    def seen():
+        found = gate.flows("--pod", "agents/one", "--verdict", "DROPPED")
+        return [each for each in found if each["source"]["pod_name"] == "one"]
+    flow = wait_until(seen, "a flow of the pod", 5)[0]
+    equal(flow["source"]["namespace"], "agents", "namespace")
+    true("k8s:role=agent" in flow["source"]["labels"], flow["source"]["labels"])
+
+
+@case("the API server is away: what is attached stays, also when posternd starts again; then all goes on")
+def api_away(_lab, gate):
+    pod = World.pods["one"]
+    World.api.stop()
+    wait_until(lambda: [c for c in cluster(gate)["conditions"] if c["type"] == "ApiServerUnreachable"], "the condition", 10)
+    is_shut(pod)
+    gate.daemons["posternd"].stop()
+    is_shut(pod)
+    gate.start_posternd()
+    wait_until(lambda: [c for c in cluster(gate)["conditions"] if c["type"] == "ApiServerUnreachable"], "the condition", 10)
+    under(gate, pod, "agents/agent", "one")
+    is_shut(pod)
+    is_open(World.pods["two"])
+    wait_until(lambda: pod.asks() == [ALLOWED], "lookups to go on")
+    World.api.remove_pod("agents", "three")  # meanwhile
+    World.api.put_pod("agents", "one", labels={"role": "other"}, ips=[pod.v4], phase="Running")
+    World.api.start()
+    wait_until(lambda: cluster(gate)["synced"], "posternd to know the cluster", 15)
+    under(gate, pod, "agents/other", "one")
+    is_shut(World.pods["three"])  # its interface is still there
+
+
+def without_upstreams(gate):
+    with open(gate.config_path, encoding="utf-8") as file:
+        config = json.load(file)
+    del config["dns"]["upstreams"]
+    with open(gate.config_path, "w", encoding="utf-8") as file:
+        json.dump(config, file)
+
+
+@case("no DNS server is known: SERVFAIL, and status says so; then the cluster DNS Service's address is asked")
+def upstream(_lab, gate):
+    pod = World.pods["one"]
+    World.api.put_pod("agents", "one", labels=ROLE, ips=[pod.v4], phase="Running")
+    gate.daemons["posternd"].stop()
+    without_upstreams(gate)
+    gate.start_posternd()
+    under(gate, pod, "agents/agent", "one")
+    def said():
+        return [c for c in cluster(gate)["conditions"] if c["type"] == "UpstreamUnknown"]
+    true("dns.upstreams" in wait_until(said, "the condition")[0]["message"], "what to do")
+    # A name that is not in the workers' cache.
+    def refused():
+        answer = ask(pod.ns, "8.8.8.8", "www.allowed.example", kind="AAAA", timeout=1)
+        return answer and answer.rcode == "SERVFAIL"
+    wait_until(refused, "SERVFAIL")
+    World.api.service = {"kind": "Service", "spec": {"clusterIP": UPSTREAM, "selector": {"k8s-app": "kube-dns"}}}
+    wait_until(lambda: cluster(gate)["dns_source"] == "Service kube-system/kube-dns", "the Service to be found", 10)
+    wait_until(lambda: pod.asks() == [ALLOWED], "lookups to be answered again")
+    equal(said(), [], "the condition")
+
+
+@case("pods behind the upstream address are never steered, and that is said")
+def dns_pods(_lab, gate):
+    World.api.put_pod("agents", "resolver", labels=ROLE, ips=[UPSTREAM])
+    def said():
+        return [c for c in cluster(gate)["conditions"] if c["type"] == "DnsPodInScope"]
+    true("agents/resolver" in wait_until(said, "the condition")[0]["message"], "which pod")
+    World.api.remove_pod("agents", "resolver")
+    wait_until(lambda: not said(), "its end")
+
+
+@case("a pod's sandbox goes with its interface")
+def gone(_lab, gate):
+    for name in ("one", "three"):
+        World.pods[name].unplug()
+        let_go(gate, World.pods[name])
+    is_open(World.pods["two"])
+
+
+@case("a permission that is missing is said, with what to apply")
+def forbidden(_lab, gate):
+    World.api.stop()
+    World.api.forbid = ("/api/v1/pods",)
+    World.api.start()
+    def said():
+        return [c for c in cluster(gate)["conditions"] if c["type"] == "PermissionMissing"]
+    condition = wait_until(said, "the condition", 20)[0]
+    true("ClusterRole" in condition["message"], condition["message"])
+    World.api.forbid = ()
+    wait_until(lambda: not said(), "its end", 40)
+
+
+if __name__ == "__main__":
+    sys.exit(main(prepare, zone=ZONE, sandboxes=0))
