@@ -161,6 +161,9 @@ void Commands::status(const ControlServer::Respond& respond) {
                           sandbox->policy + " is in no file of " + parts_.config.policies);
     }
   }
+  for (const std::string& problem : parts_.gate_watch.problems(SystemClock().now())) {
+    status.add_problems(problem);
+  }
   if (!reload_problem_.empty()) {
     status.add_problems(reload_problem_);
   }

@@ -10,6 +10,7 @@
 #include "agent/cluster.h"
 #include "agent/config.h"
 #include "agent/control_server.h"
+#include "agent/gate_watch.h"
 #include "agent/policy_control.h"
 #include "policies/explain.h"
 
@@ -24,6 +25,7 @@ class Commands {
     SandboxTable& sandboxes;
     PolicyControl& policies;
     const ControlServer& server;
+    const GateWatch& gate_watch;
   };
 
   explicit Commands(Parts parts);

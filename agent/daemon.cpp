@@ -16,6 +16,7 @@
 #include "agent/datapath/gate.h"
 #include "agent/feed_writer.h"
 #include "agent/folder_watch.h"
+#include "agent/gate_watch.h"
 #include "agent/name_sweeper.h"
 #include "agent/netlink/link_monitor.h"
 #include "agent/node_addresses.h"
@@ -50,7 +51,8 @@ class Daemon {
         policies_(loop, *gate_, dns_, sandboxes_),
         node_addresses_(*gate_),
         sweeper_(loop, *gate_, sandboxes_),
-        commands_({config_, *gate_, dns_, sandboxes_, policies_, *server_}) {}
+        gate_watch_(loop, *gate_, sandboxes_),
+        commands_({config_, *gate_, dns_, sandboxes_, policies_, *server_, gate_watch_}) {}
 
   Result<> start() {
     policies_.listen(
@@ -74,6 +76,7 @@ class Daemon {
     }
     folder_watch_ = std::move(*watch);
     sweeper_.start();
+    gate_watch_.start();
     begin_feeding();
     if (cluster_) {
       POSTERN_RETURN_IF_ERROR(cluster_->start());
@@ -274,6 +277,7 @@ class Daemon {
   PolicyControl policies_;
   NodeAddresses node_addresses_;
   NameSweeper sweeper_;
+  GateWatch gate_watch_;
   Commands commands_;
   std::unique_ptr<Cluster> cluster_;  // null outside a cluster
   PolicySet first_set_;

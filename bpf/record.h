@@ -148,6 +148,20 @@ static __always_inline void egress_record_flow(const struct egress_sandbox *sand
 	}
 }
 
+/*
+ * What every kernel sends by itself, all the time, on each interface that it has: neighbour discovery, and reports of
+ * the multicast groups it listens to (MLDv2, RFC 3810 5.2: to ff02::16, behind a hop-by-hop header; dropped, and no
+ * address needs them to be found). The first thing that a user sees in the flow log would be something that nobody
+ * tried. So these make no event; the counters have them, under the same reasons as ever.
+ */
+static __always_inline int egress_is_routine(const struct egress_packet *p, const struct egress_verdict *verdict)
+{
+	return verdict->reason == EGRESS_REASON_NEIGHBOUR ||
+	       (verdict->reason == EGRESS_REASON_EXTENSION_HEADER && p->protocol == IPPROTO_HOPOPTS &&
+		egress_word(&p->dst, 0) == 0xff020000u && p->dst.word[1] == 0 && p->dst.word[2] == 0 &&
+		egress_word(&p->dst, 3) == 0x16u);
+}
+
 /* Any other verdict: opens its flow, counts, tells. Returns 1 when the packet may go on. */
 static __always_inline int egress_record(struct __sk_buff *skb, const struct egress_sandbox *sandbox,
 					 const struct egress_packet *p, const struct egress_flow_key *key,
@@ -156,8 +170,7 @@ static __always_inline int egress_record(struct __sk_buff *skb, const struct egr
 	if (verdict->action == EGRESS_OPEN)
 		egress_open(sandbox, p, key, verdict);
 	egress_count(sandbox->id, verdict->reason, direction, p->length);
-	/* Neighbour discovery would drown the rest; the counters have it. */
-	if (verdict->reason != EGRESS_REASON_NEIGHBOUR)
+	if (!egress_is_routine(p, verdict))
 		egress_emit(skb, sandbox, p, verdict, direction);
 	return verdict->action != EGRESS_DROP;
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <span>
+#include <utility>
 
 namespace postern {
 namespace {
@@ -29,12 +30,13 @@ void GrantBook::add_sandbox(std::uint32_t sandbox) {
 
 /// Nobody else writes or erases our grants: one that is missing means that the map is another one, of a
 /// gate that was loaded anew and counts its sandboxes from the start.
-bool GrantBook::is_current(std::uint32_t sandbox, const Grants& grants) {
+bool GrantBook::is_current(std::uint32_t sandbox, const GrantTable& grants) {
   if (grants.empty()) {
     return true;
   }
-  const auto stored = store_.read_grant(sandbox, grants.begin()->first);
-  return stored && *stored && std::memcmp(&**stored, &grants.begin()->second, sizeof(egress_grant)) == 0;
+  const auto& [address, held] = *grants.all().begin();
+  const auto stored = store_.read_grant(sandbox, address);
+  return stored && *stored && std::memcmp(&**stored, &held.grant, sizeof(egress_grant)) == 0;
 }
 
 void GrantBook::remove_sandbox(std::uint32_t sandbox) {
@@ -42,31 +44,29 @@ void GrantBook::remove_sandbox(std::uint32_t sandbox) {
   if (found == sandboxes_.end()) {
     return;
   }
-  for (const auto& [address, grant] : found->second) {
-    for (const egress_grant_slot& slot : slots_of(grant)) {
-      release_name(slot.name);
-    }
+  for (const auto& [address, held] : found->second.all()) {
+    release_names(held.grant);
   }
   sandboxes_.erase(found);
   std::erase_if(adoptions_, [&](const Adoption& adoption) { return adoption.sandbox == sandbox; });
 }
 
-Result<egress_grant*> GrantBook::grant_of(std::uint32_t sandbox, Grants& grants, const Address& address, BootNs now) {
-  if (const auto known = grants.find(address); known != grants.end()) {
-    return &known->second;
+Result<egress_grant*> GrantBook::grant_of(std::uint32_t sandbox,
+                                          GrantTable& grants,
+                                          const Address& address,
+                                          BootNs now) {
+  if (egress_grant* known = grants.find(address)) {
+    return known;
   }
   // A predecessor may have written it: its slots must not be lost.
   auto stored = store_.read_grant(sandbox, address);
   if (!stored) {
     return std::move(stored).error();
   }
-  if (!*stored && grants.size() >= EGRESS_GRANTS_MAX) {
-    purge_sandbox(sandbox, grants, now);
-    if (grants.size() >= EGRESS_GRANTS_MAX) {
-      return Error(Errc::kFull, "too many granted addresses");
-    }
+  if (!*stored && grants.size() >= EGRESS_GRANTS_MAX && !erase_ended(sandbox, grants, now)) {
+    return Error(Errc::kFull, "too many granted addresses");
   }
-  return &grants.emplace(address, stored->value_or(egress_grant{})).first->second;
+  return &grants.add(address, stored->value_or(egress_grant{}));
 }
 
 Result<std::uint32_t> GrantBook::acquire_name(Wire wire, BootNs now) {
@@ -107,6 +107,12 @@ void GrantBook::release_name(std::uint32_t id) {
   if (--name->second.slots == 0) {
     names_.erase(name);
     name_texts_.erase(text);  // posternd removes the record once no flow needs it either
+  }
+}
+
+void GrantBook::release_names(const egress_grant& grant) {
+  for (const egress_grant_slot& slot : slots_of(grant)) {
+    release_name(slot.name);
   }
 }
 
@@ -191,13 +197,12 @@ Result<> GrantBook::allow(std::uint32_t sandbox, const Address& address, const G
   if (std::memcmp(&before, *grant, sizeof(before)) == 0) {
     return {};  // the kernel has it already
   }
+  found->second.refile(address);
   auto written = store_.write_grant(sandbox, address, **grant);
   if (!written) {
     ++stats_.refused;
     // What the mirror now says is not in the kernel: forget it, and read it back next time.
-    for (const egress_grant_slot& each : slots_of(**grant)) {
-      release_name(each.name);
-    }
+    release_names(**grant);
     found->second.erase(address);
   }
   return written;
@@ -209,11 +214,11 @@ std::vector<std::string> GrantBook::names_of(std::uint32_t sandbox, const Addres
   if (found == sandboxes_.end()) {
     return names;
   }
-  const auto grant = found->second.find(address);
-  if (grant == found->second.end()) {
+  const egress_grant* grant = std::as_const(found->second).find(address);
+  if (grant == nullptr) {
     return names;
   }
-  for (const egress_grant_slot& slot : slots_of(grant->second)) {
+  for (const egress_grant_slot& slot : slots_of(*grant)) {
     if (const auto text = name_texts_.find(slot.name); is_live(slot, now) && text != name_texts_.end()) {
       names.push_back(text->second);
     }
@@ -226,7 +231,7 @@ bool GrantBook::adopt_some() {
     return false;
   }
   Adoption& adoption = adoptions_.back();
-  Grants& grants = sandboxes_[adoption.sandbox];
+  GrantTable& grants = sandboxes_[adoption.sandbox];
   for (int i = 0; i < kAdoptStep; ++i) {
     const auto next = store_.next_grant(adoption.sandbox, adoption.after);
     if (!next || !*next) {
@@ -234,29 +239,26 @@ bool GrantBook::adopt_some() {
       return !adoptions_.empty();
     }
     adoption.after = **next;
-    if (!grants.contains(**next)) {
+    if (grants.find(**next) == nullptr) {
       if (const auto stored = store_.read_grant(adoption.sandbox, **next); stored && *stored) {
-        grants.emplace(**next, **stored);
+        grants.add(**next, **stored);
       }
     }
   }
   return true;
 }
 
-void GrantBook::purge_sandbox(std::uint32_t sandbox, Grants& grants, BootNs before) {
-  for (auto grant = grants.begin(); grant != grants.end();) {
-    const bool live = std::ranges::any_of(slots_of(grant->second),
-                                          [&](const egress_grant_slot& slot) { return is_live(slot, before); });
-    // A grant that cannot be erased stays in the book, to be tried again.
-    if (live || !store_.erase_grant(sandbox, grant->first)) {
-      ++grant;
-      continue;
-    }
-    for (const egress_grant_slot& slot : slots_of(grant->second)) {
-      release_name(slot.name);
-    }
-    grant = grants.erase(grant);
+bool GrantBook::erase_ended(std::uint32_t sandbox, GrantTable& grants, BootNs before) {
+  const std::uint64_t looks_before = grants.looks();
+  const auto address = grants.ended(before);
+  stats_.looks += grants.looks() - looks_before;
+  // A grant that cannot be erased stays in the book, to be tried again.
+  if (!address || !store_.erase_grant(sandbox, *address)) {
+    return false;
   }
+  release_names(*grants.find(*address));
+  grants.erase(*address);
+  return true;
 }
 
 void GrantBook::purge(BootNs now) {
@@ -268,7 +270,8 @@ void GrantBook::purge(BootNs now) {
   }
   if (next != sandboxes_.end()) {
     purged_ = next->first;
-    purge_sandbox(next->first, next->second, before);
+    for (int i = 0; i < kPurgeStep && erase_ended(next->first, next->second, before); ++i) {
+    }
   }
 }
 

@@ -7,17 +7,21 @@
 // a whole, then to all rules with the same ports; if that does not help the claim is refused, so
 // that the lookup fails instead of its connection.
 // Limits: EGRESS_GRANTS_MAX addresses a sandbox. Expired ones stay kExpiredKeptS for the flow log
-// ("lookup expired") unless their room is needed. Thread: the worker's loop.
+// ("lookup expired") unless their room is needed: then the one that ended first goes. A sandbox that
+// holds its book full of live grants makes no lookup dearer (grant_table.h).
+// Thread: the worker's loop.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
 #include "dnsproxy/grant_store.h"
+#include "dnsproxy/grant_table.h"
 #include "dnsproxy/keyed_hash.h"
 #include "dnsproxy/wire.h"
 
@@ -57,21 +61,22 @@ class GrantBook {
   /// Takes over what the kernel holds for a sandbox that we do not know yet (after a restart), a
   /// bounded step at a time. @return false when nothing is left to take over.
   bool adopt_some();
-  /// Removes what has been expired for long, of one sandbox; the next call takes the next one.
+  /// Removes what has been expired for long, of one sandbox and a bounded number; the next call takes the next one.
   void purge(BootNs now);
 
   /// Counted for the metrics.
   struct Stats {
     std::uint64_t merged = 0;   ///< Slots that went over to a rule or a group.
     std::uint64_t refused = 0;  ///< Claims without room.
+    std::uint64_t looks = 0;    ///< Grants looked at to find expired ones.
   };
   const Stats& stats() const { return stats_; }
 
  private:
   static constexpr std::uint32_t kNameIdMask = 0x00ffffff;
   static constexpr int kAdoptStep = 256;
+  static constexpr int kPurgeStep = 1024;  // a system call each, while the worker's other sandboxes wait
 
-  using Grants = std::unordered_map<Address, egress_grant, KeyedHash>;
   struct Adoption {
     std::uint32_t sandbox = 0;
     std::optional<Address> after;
@@ -81,18 +86,20 @@ class GrantBook {
     std::uint32_t slots = 0;
   };
 
-  bool is_current(std::uint32_t sandbox, const Grants& grants);
-  Result<egress_grant*> grant_of(std::uint32_t sandbox, Grants& grants, const Address& address, BootNs now);
+  bool is_current(std::uint32_t sandbox, const GrantTable& grants);
+  Result<egress_grant*> grant_of(std::uint32_t sandbox, GrantTable& grants, const Address& address, BootNs now);
   Result<std::uint32_t> acquire_name(Wire wire, BootNs now);
   void release_name(std::uint32_t id);
+  void release_names(const egress_grant& grant);
   Result<egress_grant_slot*> slot_for(egress_grant& grant, const GrantClaim& claim, BootNs now);
   egress_grant_slot* merged_slot(egress_grant& grant, const GrantClaim& claim);
-  void purge_sandbox(std::uint32_t sandbox, Grants& grants, BootNs before);
+  /// Erases one grant that ended at `before` or earlier. False: there is none, or it cannot be erased.
+  bool erase_ended(std::uint32_t sandbox, GrantTable& grants, BootNs before);
 
   GrantStore& store_;
   std::uint8_t worker_;
   std::uint32_t next_name_;
-  std::map<std::uint32_t, Grants> sandboxes_;
+  std::map<std::uint32_t, GrantTable> sandboxes_;
   std::uint32_t purged_ = 0;  // the sandbox of the last purge
   std::unordered_map<std::string, Name, KeyedHash> names_;
   std::unordered_map<std::uint32_t, std::string> name_texts_;

@@ -120,7 +120,8 @@ class Compiler {
       if (name && image_->names.match(name->wire()).more) {
         diagnostics_.error(rule.origin.place, "",
                            "more than " + std::to_string(NameMatch::kRulesMax) + " rules match " + rule.target +
-                               ": join those with the same name into one rule with all its ports");
+                               ": join those with the same name into one rule with all its ports, and leave out names that a "
+                               "wildcard with the same ports covers");
         return;
       }
     }

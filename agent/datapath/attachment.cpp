@@ -6,7 +6,9 @@
 #include <net/if.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <cstdio>
 
 namespace postern {
 namespace {
@@ -36,12 +38,14 @@ bpf_tc_opts clsact_filter() {
   return out;
 }
 
-/// The interface a link hangs on; 0: on none any more. tcx and xdp keep it in the same place.
-std::uint32_t ifindex_of(const Fd& link) {
+bpf_link_info info_of(const Fd& link) {
   bpf_link_info info{};
   std::uint32_t size = sizeof(info);
-  return ::bpf_link_get_info_by_fd(link.get(), &info, &size) == 0 ? info.xdp.ifindex : 0;
+  return ::bpf_link_get_info_by_fd(link.get(), &info, &size) == 0 ? info : bpf_link_info{};
 }
+
+/// The interface a link hangs on; 0: on none any more. tcx and xdp keep it in the same place.
+std::uint32_t ifindex_of(const Fd& link) { return info_of(link).xdp.ifindex; }
 
 bool exists(std::uint32_t ifindex) {
   char name[IF_NAMESIZE];
@@ -82,6 +86,10 @@ Result<> Attachments::attach_tcx(int program, std::uint32_t ifindex, Hook hook) 
     }
     ::unlink(path.c_str());  // of an interface that is gone and whose index was used again
   }
+  return put_in_front(program, ifindex, hook);
+}
+
+Result<> Attachments::put_in_front(int program, std::uint32_t ifindex, Hook hook) {
   bpf_link_create_opts options{};
   options.sz = sizeof(options);
   options.flags = kBefore;
@@ -89,10 +97,42 @@ Result<> Attachments::attach_tcx(int program, std::uint32_t ifindex, Hook hook) 
   if (!link) {
     return Error::from_errno("attaching to interface " + std::to_string(ifindex), errno);
   }
-  if (::bpf_obj_pin(link.get(), path.c_str()) != 0) {
-    return Error::from_errno("pinning " + path, errno);  // the link ends with its descriptor: nothing is left
+  const std::string path = path_of(ifindex, hook);
+  const std::string fresh = path + "-new";
+  const Fd old(::bpf_obj_get(path.c_str()));
+  ::unlink(fresh.c_str());  // of a posternd that died in between
+  if (::bpf_obj_pin(link.get(), fresh.c_str()) != 0 || std::rename(fresh.c_str(), path.c_str()) != 0) {
+    const int failed = errno;
+    ::unlink(fresh.c_str());
+    return Error::from_errno("pinning " + path, failed);  // the link ends with its descriptor: nothing is left
+  }
+  if (old) {
+    static_cast<void>(::bpf_link_detach(old.get()));  // at once; with its last descriptor it would end a little later
   }
   return {};
+}
+
+Result<std::optional<std::uint32_t>> Attachments::first_of_others(std::uint32_t ifindex, Hook hook) {
+  if (kind_ != AttachKind::kTcx) {
+    return std::optional<std::uint32_t>();
+  }
+  std::array<std::uint32_t, 1> programs{};
+  std::array<std::uint32_t, 1> links{};
+  struct bpf_prog_query_opts query {};
+  query.sz = sizeof(query);
+  query.prog_cnt = programs.size();
+  query.prog_ids = programs.data();
+  query.link_ids = links.data();
+  // ENOSPC: there are more behind the first, which alone matters. ENOENT: there is none.
+  if (::bpf_prog_query_opts(static_cast<int>(ifindex), tcx_attach_type(hook), &query) != 0 && errno != ENOSPC &&
+      errno != ENOENT) {
+    return Error::from_errno("listing the programs of interface " + std::to_string(ifindex), errno);
+  }
+  const Fd ours(::bpf_obj_get(path_of(ifindex, hook).c_str()));
+  if (ours && links[0] != 0 && info_of(ours).id == links[0]) {
+    return std::optional<std::uint32_t>();
+  }
+  return std::optional(programs[0]);
 }
 
 Result<> Attachments::attach_clsact(int program, std::uint32_t ifindex, Hook hook) {

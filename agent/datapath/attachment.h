@@ -2,14 +2,17 @@
 //
 // Attachments: tc programs on interfaces, put there and replaced without a gap.
 //
-// tcx: a link before all others, pinned under the interface's index. clsact: a filter of priority 1
-// with a fixed handle, replaced by that handle; the qdisc is shared with others and never removed.
+// tcx: a link before all others, pinned under the interface's index. Somebody who comes later may get
+// before ours, and what it passes skips the gate: look, and put a second link in front, then drop the
+// first. clsact: a filter of priority 1 with a fixed handle, replaced by that handle; the qdisc is
+// shared with others and never removed.
 // Thread: posternd's loop.
 #pragma once
 
 #include <linux/bpf.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/fd.h"
@@ -34,6 +37,14 @@ class Attachments {
 
   /// Puts the program there, or in place of the one of ours that is. @return not found: no such interface.
   Result<> attach(int program, std::uint32_t ifindex, Hook hook);
+  /// The id of the program that a packet meets before ours, or 0 when ours is gone and no other is there.
+  /// Nothing: ours is first, as far as this kind can tell (clsact: always). Cost: two calls of bpf(2) and a look-up
+  /// of the pin. @return not found: no such interface.
+  Result<std::optional<std::uint32_t>> first_of_others(std::uint32_t ifindex, Hook hook);
+  /// Puts the program before all others, then takes off the link of ours that was there: at each moment one of ours
+  /// is on the interface. tcx only. @return exists: that very program hangs there already, and a list of programs
+  /// takes each only once: give another copy of it.
+  Result<> put_in_front(int program, std::uint32_t ifindex, Hook hook);
   /// Takes ours off. One that is not there, or whose interface is gone, is no error.
   Result<> detach(std::uint32_t ifindex, Hook hook);
   /// Is one of ours there?

@@ -46,27 +46,37 @@ Result<std::unique_ptr<Gate>> Gate::load(const std::string& pin_dir) { return lo
 
 Result<std::unique_ptr<Gate>> Gate::load(const std::string& pin_dir, AttachKind kind) {
   libbpf_set_print(&log_libbpf);
-  const KernelFacts facts = kernel_facts();
-  if (!facts.missing_capabilities.empty()) {
+  if (const KernelFacts facts = kernel_facts(); !facts.missing_capabilities.empty()) {
     return explain_load_failure(EPERM, facts);  // without CAP_PERFMON the verifier would think for long, and refuse
   }
   const std::string root = pin_dir.substr(0, pin_dir.find_last_not_of('/') + 1);
   POSTERN_RETURN_IF_ERROR(require_bpffs(root.substr(0, root.find_last_of('/'))));
   const std::string dir = root + "/v" + std::to_string(EGRESS_LAYOUT_VERSION);
+  PinFolders folders;
   for (const std::string& folder : {root, dir, dir + "/links", dir + "/slots"}) {
-    POSTERN_RETURN_IF_ERROR(make_pin_folder(folder));
+    POSTERN_RETURN_IF_ERROR(folders.make(folder));
   }
   std::unique_ptr<Gate> made(new Gate(dir, kind));
-  made->skeleton_.reset(::gate::open());
-  if (!made->skeleton_) {
+  auto programs = made->load_programs();
+  if (!programs) {
+    return std::move(programs).error();
+  }
+  made->skeleton_ = std::move(*programs);
+  POSTERN_RETURN_IF_ERROR(made->open_maps());
+  folders.keep();
+  return made;
+}
+
+Result<Skeleton<struct ::gate>> Gate::load_programs() const {
+  Skeleton<struct ::gate> programs(::gate::open());
+  if (!programs) {
     return Error::from_errno("opening the programs", errno);
   }
-  POSTERN_RETURN_IF_ERROR(pin_maps(made->skeleton_->obj, dir));
-  if (const int loaded = ::gate::load(made->skeleton_.get()); loaded != 0) {
-    return explain_load_failure(-loaded, facts);
+  POSTERN_RETURN_IF_ERROR(pin_maps(programs->obj, dir_));
+  if (const int loaded = ::gate::load(programs.get()); loaded != 0) {
+    return explain_load_failure(-loaded, kernel_facts());
   }
-  POSTERN_RETURN_IF_ERROR(made->open_maps());
-  return made;
+  return programs;
 }
 
 Result<> Gate::open_maps() {
@@ -142,6 +152,40 @@ Result<> Gate::attach_sandbox(std::uint32_t ifindex) {
   // Towards the sandbox first: a flow that from_sandbox opens is then seen to be answered.
   POSTERN_RETURN_IF_ERROR(attachments_.attach(bpf_program__fd(skeleton_->progs.to_sandbox), ifindex, Hook::kEgress));
   return attachments_.attach(bpf_program__fd(skeleton_->progs.from_sandbox), ifindex, Hook::kIngress);
+}
+
+Result<> Gate::put_in_front(std::uint32_t ifindex, Hook hook) {
+  const auto& programs = skeleton_->progs;
+  const bpf_program* program = hook == Hook::kIngress ? programs.from_sandbox : programs.to_sandbox;
+  return attachments_.put_in_front(bpf_program__fd(program), ifindex, hook);
+}
+
+Result<std::optional<std::uint32_t>> Gate::keep_in_front(std::uint32_t ifindex) {
+  std::optional<std::uint32_t> found;
+  for (const Hook hook : {Hook::kEgress, Hook::kIngress}) {
+    auto before = attachments_.first_of_others(ifindex, hook);
+    if (!before) {
+      return std::move(before).error();
+    }
+    if (!*before) {
+      continue;
+    }
+    found = *before;
+    auto put = put_in_front(ifindex, hook);
+    if (!put && put.error().code() == Errc::kExists) {
+      if (!other_copy_) {
+        auto copy = load_programs();
+        if (!copy) {
+          return std::move(copy).error();
+        }
+        other_copy_ = std::move(*copy);
+      }
+      std::swap(skeleton_, other_copy_);
+      put = put_in_front(ifindex, hook);
+    }
+    POSTERN_RETURN_IF_ERROR(std::move(put));
+  }
+  return found;
 }
 
 Result<> Gate::detach_sandbox(std::uint32_t ifindex) {

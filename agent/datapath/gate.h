@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -85,6 +86,10 @@ class Gate {
 
   /// Puts both programs on a sandbox's interface, or replaces them there.
   Result<> attach_sandbox(std::uint32_t ifindex);
+  /// Sees to it that no program of others runs before ours on a sandbox's interface, or instead of it. @return the id
+  /// of one that did (0: ours was gone), ours being in front again; nothing: all is well.
+  /// Cost: six calls of bpf(2). Once per process it loads the programs a second time.
+  Result<std::optional<std::uint32_t>> keep_in_front(std::uint32_t ifindex);
   /// Takes them off. An interface that is gone is no error.
   Result<> detach_sandbox(std::uint32_t ifindex);
   /// Is the program that judges what the sandbox sends on its interface?
@@ -102,6 +107,8 @@ class Gate {
 
  private:
   Gate(const std::string& dir, AttachKind kind);
+  Result<Skeleton<struct ::gate>> load_programs() const;
+  Result<> put_in_front(std::uint32_t ifindex, Hook hook);
   Result<> open_maps();
   Result<> change_settings(const std::function<void(egress_settings&)>& change);
   Result<egress_settings> settings() const;
@@ -120,6 +127,7 @@ class Gate {
   Map<std::uint32_t, egress_name> names_;
   Map<egress_name_ok_key, egress_name_ok> name_ok_;
   Map<egress_addr, std::uint32_t> node_addrs_;
+  Skeleton<struct ::gate> other_copy_;  // of the same programs, on the same maps; empty until it is needed
 };
 
 }  // namespace postern

@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -44,8 +45,16 @@ Result<> check_pinned(const bpf_map* map, const std::string& dir, const std::str
 
 }  // namespace
 
-Result<> make_pin_folder(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+PinFolders::~PinFolders() {
+  for (auto path = made_.rbegin(); path != made_.rend(); ++path) {
+    ::rmdir(path->c_str());  // or somebody has put something there
+  }
+}
+
+Result<> PinFolders::make(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) == 0) {
+    made_.push_back(path);
+  } else if (errno != EEXIST) {
     return Error::from_errno("making " + path, errno);
   }
   return {};

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -15,7 +16,20 @@ struct bpf_object;
 
 namespace postern {
 
-Result<> make_pin_folder(const std::string& path);
+/// Folders for pins. Unless they are kept, those that were made go again, so that a load that failed leaves nothing.
+class PinFolders {
+ public:
+  PinFolders() = default;
+  PinFolders(const PinFolders&) = delete;
+  PinFolders& operator=(const PinFolders&) = delete;
+  ~PinFolders();
+  /// One that is there already is no error, and stays.
+  Result<> make(const std::string& path);
+  void keep() { made_.clear(); }
+
+ private:
+  std::vector<std::string> made_;
+};
 
 /// Makes libbpf pin every map of an opened object below `dir`, or take over the one that is there.
 /// @return invalid: one there has another type, size or flags than this build's.

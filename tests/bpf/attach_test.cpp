@@ -209,6 +209,74 @@ TEST_CASE("taking the gate off leaves other programs alone") {
   CHECK(drops_one(*gate, link));
 }
 
+TEST_CASE("a program that came before ours skips the gate until ours is in front again") {
+  if (!has(AttachKind::kTcx)) {
+    return;
+  }
+  const Hook hook = GENERATE(Hook::kIngress, Hook::kEgress);
+  Link link;
+  const auto gate = load(fresh_pins(), AttachKind::kTcx);
+  REQUIRE(gate->attach_sandbox(link.ifindex));
+  CHECK_FALSE(must(gate->keep_in_front(link.ifindex)));
+  Witness front;
+  front.attach_before(link.ifindex, hook);
+  const auto counted = [&] {
+    return packets_counted(*gate, EGRESS_REASON_NO_SANDBOX, hook == Hook::kIngress ? EGRESS_OUT : EGRESS_IN);
+  };
+  const std::string from = hook == Hook::kIngress ? link.peer : link.name;
+  const std::uint64_t before = counted();
+  send(from, denied());
+  REQUIRE(front.sees(1));
+  CHECK(counted() == before);
+  CHECK(must(gate->keep_in_front(link.ifindex)) == front.program_id());
+  CHECK_FALSE(must(gate->keep_in_front(link.ifindex)));
+  send(from, denied());
+  CHECK(eventually([&] { return counted() == before + 1; }));
+  CHECK(front.count() == 1);
+}
+
+TEST_CASE("coming in front again leaves no gap, however often, and no second gate behind it") {
+  if (!has(AttachKind::kTcx)) {
+    return;
+  }
+  constexpr int kTimes = 100;
+  Link link;
+  const std::string pins = fresh_pins();
+  const auto gate = load(pins, AttachKind::kTcx);
+  REQUIRE(gate->attach_sandbox(link.ifindex));
+  Witness rear;
+  rear.attach_tcx(link.ifindex, Hook::kIngress);
+  Flood flood(link.peer);
+  for (int i = 0; i < kTimes; ++i) {
+    Witness front(TC_ACT_UNSPEC);
+    front.attach_before(link.ifindex, Hook::kIngress);
+    REQUIRE(must(gate->keep_in_front(link.ifindex)) == front.program_id());
+    REQUIRE_FALSE(must(gate->keep_in_front(link.ifindex)));
+  }
+  CHECK(eventually([&] { return flood.sent() > kTimes; }));
+  CHECK(rear.count() == 0);
+  flood.stop();
+  REQUIRE(gate->detach_sandbox(link.ifindex));
+  send(link.peer, denied());
+  CHECK(rear.sees(1));
+}
+
+TEST_CASE("a gate that somebody took off is put there again") {
+  if (!has(AttachKind::kTcx)) {
+    return;
+  }
+  Link link;
+  const std::string pins = fresh_pins();
+  const auto gate = load(pins, AttachKind::kTcx);
+  REQUIRE(gate->attach_sandbox(link.ifindex));
+  run_tool({"bpftool", "link", "detach", "pinned",
+            pins + "/v" + std::to_string(EGRESS_LAYOUT_VERSION) + "/links/" + std::to_string(link.ifindex) + "-in"});
+  CHECK_FALSE(drops_one(*gate, link));
+  CHECK(must(gate->keep_in_front(link.ifindex)) == 0u);
+  CHECK(drops_one(*gate, link));
+  CHECK_FALSE(must(gate->keep_in_front(link.ifindex)));
+}
+
 TEST_CASE("a clsact qdisc that somebody deleted is made again") {
   Link link;
   const auto gate = load(fresh_pins(), AttachKind::kClsact);

@@ -110,6 +110,32 @@ TEST_CASE("neighbours, DNS and known flows make no events") {
   CHECK(events.read().empty());
 }
 
+TEST_CASE("reports of multicast groups are dropped and counted as ever, without an event") {
+  Lab& lab = Lab::get();
+  lab.reset();
+  Events events(lab);
+  const auto drop = [&](const Packet& packet) {
+    const Outcome outcome = lab.run(packet);
+    CHECK(outcome.verdict == Verdict::kShot);
+    CHECK(outcome.reason == EGRESS_REASON_EXTENSION_HEADER);
+    CHECK(outcome.counted == 1);
+    return events.read().size();
+  };
+  constexpr std::uint8_t kReport = 143;
+  const Address routers = address("ff02::16");
+  const Frame report = Frame::out(routers).icmp(kReport).hop_limit(1).extension(0);
+  CHECK(drop(sends(report.src(kOwnLinkLocal))) == 0);
+  CHECK(drop(sends(report.src(address("::")))) == 0);  // before it has an address, RFC 3590
+  CHECK(drop(receives(Frame::in(kNode.v6).dst(routers).icmp(kReport).hop_limit(1).extension(0))) == 0);
+  // Anything but that shows, and cannot hide behind it.
+  CHECK(drop(sends(report.dst(address("ff02::17")))) == 1);
+  CHECK(drop(sends(report.dst(address("ff05::16")))) == 1);
+  CHECK(drop(sends(report.dst(kWeb.v6))) == 1);
+  CHECK(drop(sends(Frame::out(routers).icmp(kReport).hop_limit(1).extension(43))) == 1);
+  CHECK(lab.run(sends(Frame::out(routers).icmp(kReport).hop_limit(1))).verdict == Verdict::kShot);
+  CHECK(events.read().size() == 1);
+}
+
 TEST_CASE("events have a rate; what is not sent is counted, and the counters are exact") {
   Lab& lab = Lab::get();
   lab.reset();

@@ -130,24 +130,4 @@ TEST_CASE("pins need a BPF file system") {
   CHECK_THAT(error.message(), StartsWith("the pins' folder /no/such "));
 }
 
-TEST_CASE("why the kernel refused, and what to do") {
-  const KernelFacts good = {"6.1.0-18-cloud-amd64", true, ""};
-  const auto of = [](int sys_errno, KernelFacts facts) { return explain_load_failure(sys_errno, facts); };
-  CHECK(of(EPERM, {"6.1.0", true, "CAP_PERFMON"}).message() ==
-        "CAP_PERFMON is missing: run this as root, or give it CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON");
-  CHECK(of(EPERM, {"6.1.0", true, "CAP_PERFMON"}).code() == Errc::kDenied);
-  CHECK(of(EINVAL, {"5.10.0-28-amd64", true, ""}).message() ==
-        "kernel 5.10.0-28-amd64 is too old for the gate: it takes 6.1 or newer: Invalid argument");
-  CHECK(of(EINVAL, {"6.0.9", true, ""}).code() == Errc::kUnsupported);
-  CHECK_THAT(of(EINVAL, {"6.1.0", false, ""}).message(), ContainsSubstring("CONFIG_DEBUG_INFO_BTF"));
-  CHECK(of(ENOMEM, good).code() == Errc::kFull);
-  CHECK_THAT(of(ENOMEM, good).message(), ContainsSubstring("memory limit"));
-  CHECK(of(EPERM, good).code() == Errc::kDenied);
-  CHECK(of(ENOSYS, good).code() == Errc::kUnsupported);
-  CHECK_THAT(of(EACCES, good).message(),
-             StartsWith("the kernel refuses the gate's programs; log level debug shows why"));
-  CHECK(kernel_facts().has_btf);
-  CHECK(kernel_facts().missing_capabilities.empty());
-}
-
 }  // namespace postern::test

@@ -17,6 +17,7 @@ namespace {
 constexpr std::uint32_t kZero = 0;
 constexpr std::uint32_t kPriority = 2;
 constexpr std::uint32_t kHandle = 9;
+constexpr std::uint32_t kBefore = 1u << 3;  // BPF_F_BEFORE of kernel 6.6
 
 bpf_insn instruction(int code, std::uint8_t dst, std::uint8_t src, std::int16_t offset, std::int32_t immediate) {
   bpf_insn out{};
@@ -28,8 +29,8 @@ bpf_insn instruction(int code, std::uint8_t dst, std::uint8_t src, std::int16_t 
   return out;
 }
 
-/// count[0] += 1; return TC_ACT_OK. By hand, so that the tests need no second BPF object.
-std::array<bpf_insn, 11> counting(int map) {
+/// count[0] += 1; return verdict. By hand, so that the tests need no second BPF object.
+std::array<bpf_insn, 11> counting(int map, int verdict) {
   return {instruction(BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, -4, 0),
           instruction(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_2, BPF_REG_10, 0, 0),
           instruction(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, -4),
@@ -39,7 +40,7 @@ std::array<bpf_insn, 11> counting(int map) {
           instruction(BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, 2, 0),
           instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_1, 0, 0, 1),
           instruction(BPF_STX | BPF_ATOMIC | BPF_DW, BPF_REG_0, BPF_REG_1, 0, BPF_ADD),
-          instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, TC_ACT_OK),
+          instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, verdict),
           instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)};
 }
 
@@ -61,9 +62,9 @@ bpf_tc_opts own_filter() {
 
 }  // namespace
 
-Witness::Witness()
+Witness::Witness(int verdict)
     : map_(::bpf_map_create(BPF_MAP_TYPE_ARRAY, "witness", sizeof(std::uint32_t), sizeof(std::uint64_t), 1, nullptr)) {
-  const auto code = counting(map_.get());
+  const auto code = counting(map_.get(), verdict);
   program_ = Fd(::bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "witness", "Dual BSD/GPL", code.data(), code.size(), nullptr));
   must(program_ ? Result<>() : Result<>(Error::from_errno("loading the witness", errno)));
 }
@@ -76,9 +77,14 @@ Witness::~Witness() {
   }
 }
 
-void Witness::attach_tcx(std::uint32_t ifindex, Hook hook) {
+void Witness::attach_tcx(std::uint32_t ifindex, Hook hook) { attach_link(ifindex, hook, 0); }
+
+void Witness::attach_before(std::uint32_t ifindex, Hook hook) { attach_link(ifindex, hook, kBefore); }
+
+void Witness::attach_link(std::uint32_t ifindex, Hook hook, std::uint32_t flags) {
   bpf_link_create_opts options{};
   options.sz = sizeof(options);
+  options.flags = flags;
   link_ = Fd(::bpf_link_create(program_.get(), static_cast<int>(ifindex), tcx_attach_type(hook), &options));
   must(link_ ? Result<>() : Result<>(Error::from_errno("attaching the witness", errno)));
 }
@@ -92,6 +98,15 @@ void Witness::attach_clsact(std::uint32_t ifindex, Hook hook) {
   must(attached == 0 ? Result<>() : Result<>(Error::from_errno("attaching the witness", -attached)));
   clsact_ifindex_ = ifindex;
   clsact_hook_ = hook;
+}
+
+std::uint32_t Witness::program_id() const {
+  bpf_prog_info info{};
+  std::uint32_t size = sizeof(info);
+  must(::bpf_obj_get_info_by_fd(program_.get(), &info, &size) == 0
+           ? Result<>()
+           : Result<>(Error::from_errno("asking for the witness's id", errno)));
+  return info.id;
 }
 
 std::uint64_t Witness::count() const {

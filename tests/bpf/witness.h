@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Witness: somebody else's tc program behind ours, as a CNI has. Counts the frames that reach it.
+// Witness: somebody else's tc program on an interface, as a CNI has. Counts the frames that reach it.
 #pragma once
+
+#include <linux/pkt_cls.h>
 
 #include <cstdint>
 
@@ -12,7 +14,8 @@ namespace postern::test {
 
 class Witness {
  public:
-  Witness();
+  /// @param verdict what it returns for each: TC_ACT_OK ends the way, TC_ACT_UNSPEC lets the next program look.
+  explicit Witness(int verdict = TC_ACT_OK);
   Witness(const Witness&) = delete;
   Witness& operator=(const Witness&) = delete;
   ~Witness();
@@ -24,13 +27,18 @@ class Witness {
   }
   /// Behind all tcx programs that are there.
   void attach_tcx(std::uint32_t ifindex, Hook hook);
+  /// Before all tcx programs that are there.
+  void attach_before(std::uint32_t ifindex, Hook hook);
   /// At clsact, priority 2.
   void attach_clsact(std::uint32_t ifindex, Hook hook);
+  std::uint32_t program_id() const;
   std::uint64_t count() const;
   /// Waits until it has seen that many, at most a second. @return whether it has.
   bool sees(std::uint64_t frames) const;
 
  private:
+  void attach_link(std::uint32_t ifindex, Hook hook, std::uint32_t flags);
+
   Fd map_;
   Fd program_;
   Fd link_;

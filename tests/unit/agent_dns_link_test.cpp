@@ -59,7 +59,8 @@ class KeeperDouble {
     for (const FeedHeader& header : feed) {
       static constexpr const char* kOps[] = {"?", "put", "erase", "sync", "begin", "end"};
       text += std::string(kOps[static_cast<int>(header.op)]) + std::to_string(static_cast<int>(header.kind)) + "/" +
-              std::to_string(header.key) + (header.worker == kAllWorkers ? " " : "@" + std::to_string(header.worker) + " ");
+              std::to_string(header.key) +
+              (header.worker == kAllWorkers ? " " : "@" + std::to_string(header.worker) + " ");
     }
     return text;
   }
@@ -81,19 +82,21 @@ class KeeperDouble {
  private:
   void accept() {
     auto socket = accept_unix(listener_.get());
-    channel = Channel::make(
-        *loop, std::move(*socket),
-        [this](const Message& message) {
-          if (message.type == type_of(DnsMessage::kHelloAgent)) {
-            ++hellos;
-            has_sockets ? say_steering() : static_cast<void>(channel->send(type_of(DnsMessage::kNoSteering), ""));
-          } else if (message.type == type_of(DnsMessage::kSteering)) {
-            sockets_received = message.fds.size();
-          } else if (const auto header = from_body<FeedHeader>(message.body)) {
-            feed.push_back(*header);
-          }
-        },
-        [] {}).value();
+    channel =
+        Channel::make(
+            *loop, std::move(*socket),
+            [this](const Message& message) {
+              if (message.type == type_of(DnsMessage::kHelloAgent)) {
+                ++hellos;
+                has_sockets ? say_steering() : static_cast<void>(channel->send(type_of(DnsMessage::kNoSteering), ""));
+              } else if (message.type == type_of(DnsMessage::kSteering)) {
+                sockets_received = message.fds.size();
+              } else if (const auto header = from_body<FeedHeader>(message.body)) {
+                feed.push_back(*header);
+              }
+            },
+            [] {})
+            .value();
   }
 
   std::string folder_;

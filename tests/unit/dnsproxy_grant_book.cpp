@@ -208,17 +208,84 @@ TEST_CASE("grants: a write that fails leaves nothing that the kernel does not ha
   CHECK(book.allow({.name = "d.example"}));
 }
 
+/// The i-th of many addresses.
+Address nth_address(std::uint32_t i) {
+  const std::array<std::uint8_t, 4> v4{198, static_cast<std::uint8_t>(51 + (i >> 16)),
+                                       static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)};
+  return Address::from_v4(v4.data());
+}
+
 TEST_CASE("grants: a quota of addresses; expired ones make room", "[dnsproxy]") {
   Book book;
   for (std::uint32_t i = 0; i < EGRESS_GRANTS_MAX; ++i) {
-    const std::array<std::uint8_t, 4> v4{198, 51, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)};
-    book.address = Address::from_v4(v4.data());
-    REQUIRE(book.allow({.until_s = i == 17 ? 50u : 100u}));
+    book.address = nth_address(i);
+    REQUIRE(book.allow({.until_s = i == 17 ? 50u : i == 18 ? 55u : 100u}));
   }
   book.address = Address::parse("192.0.2.1").value();
   CHECK(book.allow({}).error().code() == Errc::kFull);
   CHECK(book.allow({.until_s = 300}, in_s(60)));
   CHECK(book.store.grants.size() == EGRESS_GRANTS_MAX);
+  CHECK_FALSE(book.store.grants.contains({kSandbox, nth_address(17)}));  // the one that ended first
+  CHECK(book.store.grants.contains({kSandbox, nth_address(18)}));        // stays for the flow log
+}
+
+TEST_CASE("grants: a book held full of live grants costs no lookup a walk through it", "[dnsproxy]") {
+  Book book;
+  for (std::uint32_t i = 0; i < EGRESS_GRANTS_MAX; ++i) {
+    book.address = nth_address(i);
+    REQUIRE(book.allow({.until_s = 100}));
+  }
+  const auto ask_for_room = [&](std::uint32_t times, std::uint64_t at_s) {
+    const std::uint64_t before = book.book.stats().looks;
+    for (std::uint32_t i = 0; i < times; ++i) {
+      book.address = nth_address(EGRESS_GRANTS_MAX + i);
+      CHECK(book.allow({.until_s = 1000}, in_s(at_s)).error().code() == Errc::kFull);
+    }
+    return book.book.stats().looks - before;
+  };
+  CHECK(ask_for_room(1000, 0) == 0);
+  for (std::uint32_t i = 0; i < EGRESS_GRANTS_MAX; ++i) {
+    book.address = nth_address(i);
+    REQUIRE(book.allow({.until_s = 500}, in_s(50)));
+  }
+  CHECK(ask_for_room(1000, 99) == 0);
+  CHECK(ask_for_room(1000, 100) == EGRESS_GRANTS_MAX);  // once for each that was extended
+  CHECK(ask_for_room(1000, 499) == 0);
+}
+
+TEST_CASE("grants: each that ends makes room for one, at the cost of one look", "[dnsproxy]") {
+  Book book;
+  for (std::uint32_t i = 0; i < EGRESS_GRANTS_MAX; ++i) {
+    book.address = nth_address(i);
+    REQUIRE(book.allow({.until_s = 100 + i}));
+  }
+  for (std::uint32_t i = 0; i < 1000; ++i) {
+    book.address = nth_address(EGRESS_GRANTS_MAX + i);
+    REQUIRE(book.allow({.until_s = 100000}, in_s(100 + i)));
+    REQUIRE_FALSE(book.store.grants.contains({kSandbox, nth_address(i)}));
+  }
+  CHECK(book.book.stats().looks == 1000);
+  CHECK(book.store.grants.size() == EGRESS_GRANTS_MAX);
+}
+
+TEST_CASE("grants: one whose end came nearer makes room at its new end", "[dnsproxy]") {
+  Book book;
+  for (std::uint32_t i = 1; i < EGRESS_GRANTS_MAX; ++i) {
+    book.address = nth_address(i);
+    REQUIRE(book.allow({.until_s = 5000}));
+  }
+  book.address = nth_address(0);
+  REQUIRE(book.allow({.rule = 1, .until_s = 3000}));
+  for (std::uint32_t rule = 2; rule <= 4; ++rule) {
+    REQUIRE(book.allow({.rule = rule, .until_s = 40}));
+  }
+  // The slot of rule 1 goes over to the group, without the time of a rule that the new image may lack.
+  REQUIRE(book.allow({.name = "b.example", .rule = 5, .until_s = 60, .generation = 2}));
+  REQUIRE(book.until_s(0) == 60);
+  book.address = nth_address(EGRESS_GRANTS_MAX);
+  CHECK(book.allow({.until_s = 5000}, in_s(59)).error().code() == Errc::kFull);
+  CHECK(book.allow({.until_s = 5000}, in_s(60)));
+  CHECK_FALSE(book.store.grants.contains({kSandbox, nth_address(0)}));
 }
 
 TEST_CASE("grants: a restarted worker takes over what the kernel holds", "[dnsproxy]") {
@@ -239,8 +306,7 @@ TEST_CASE("grants: a restarted worker takes over what the kernel holds", "[dnspr
 TEST_CASE("grants: adoption goes in steps, and what was adopted is purged in time", "[dnsproxy]") {
   Book old;
   for (int i = 0; i < 600; ++i) {
-    const std::array<std::uint8_t, 4> v4{198, 51, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)};
-    old.address = Address::from_v4(v4.data());
+    old.address = nth_address(static_cast<std::uint32_t>(i));
     REQUIRE(old.allow({}));
   }
   Book fresh;
@@ -279,6 +345,19 @@ TEST_CASE("grants: each purge takes the next sandbox", "[dnsproxy]") {
     book.book.purge(in_s(1000));
     CHECK(book.store.grants.size() == left);
   }
+}
+
+TEST_CASE("grants: a purge is bounded; what it leaves, later ones take", "[dnsproxy]") {
+  Book book;
+  for (std::uint32_t i = 0; i < 3000; ++i) {
+    book.address = nth_address(i);
+    REQUIRE(book.allow({}));
+  }
+  book.book.purge(in_s(1000));
+  CHECK(book.store.grants.size() == 3000 - 1024);
+  book.book.purge(in_s(1000));
+  book.book.purge(in_s(1000));
+  CHECK(book.store.grants.empty());
 }
 
 TEST_CASE("grants: purging spares what one name still holds, and tries again what cannot be erased", "[dnsproxy]") {

@@ -99,8 +99,8 @@ TEST_CASE_METHOD(LinksTest, "the DNS link takes whole records only, and comes ba
   int events = 0;
   bool connected = false;
   DnsEventLink link(*loop, path,
-               {.on_connected = [&](bool now) { connected = now; },
-                .on_event = [&](const egress_dns_event& event) { events += event.sandbox == kSandbox; }});
+                    {.on_connected = [&](bool now) { connected = now; },
+                     .on_event = [&](const egress_dns_event& event) { events += event.sandbox == kSandbox; }});
   link.start();
   for (int session = 1; session <= 2; ++session) {
     const Fd listener = listen_unix(path, 0600).value();
