@@ -55,7 +55,9 @@ Result<> PodDiscovery::start(const ClusterWatch& watch) {
   POSTERN_RETURN_IF_ERROR(links_.read_all());
   // A posternd before us may have ended between shutting an interface and writing its entry.
   for (const auto& [ifindex, link] : links_.links()) {
-    if (parts_.sandboxes.find_ifindex(ifindex) == nullptr && parts_.gate.has_sandbox_programs(ifindex)) {
+    // The steering link has a program in the same place, which is not for us to take off.
+    if (!is_steering_link(link.info) && parts_.sandboxes.find_ifindex(ifindex) == nullptr &&
+        parts_.gate.has_sandbox_programs(ifindex)) {
       shut_.insert(ifindex);
     }
   }

@@ -52,7 +52,7 @@ struct ClusterWatch::State {
   std::string trouble;  // as it was last told
 };
 
-ClusterWatch::ClusterWatch(EventLoop& loop, ApiClient& client, std::string node, Callbacks callbacks)
+ClusterWatch::ClusterWatch(EventLoop& loop, ApiClient& client, const std::string& node, Callbacks callbacks)
     : state_(std::make_unique<State>(loop, client, node, std::move(callbacks))) {}
 
 ClusterWatch::~ClusterWatch() = default;

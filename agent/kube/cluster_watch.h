@@ -48,7 +48,7 @@ class ClusterWatch {
   };
 
   /// @param node  spec.nodeName of the pods to watch (the downward API's spec.nodeName).
-  ClusterWatch(EventLoop& loop, ApiClient& client, std::string node, Callbacks callbacks);
+  ClusterWatch(EventLoop& loop, ApiClient& client, const std::string& node, Callbacks callbacks);
   ClusterWatch(const ClusterWatch&) = delete;
   ClusterWatch& operator=(const ClusterWatch&) = delete;
   ~ClusterWatch();

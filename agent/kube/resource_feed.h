@@ -72,7 +72,8 @@ class ResourceFeed {
       send(request);
       return;
     }
-    timer_ = loop_.after_ms(request.after_ms, [this, request = std::move(request)] {
+    const std::uint64_t after_ms = request.after_ms;
+    timer_ = loop_.after_ms(after_ms, [this, request = std::move(request)] {
       timer_ = 0;
       send(request);
     });

@@ -124,7 +124,8 @@ int run(const CLI::App& app, const Options& options) {
     std::fprintf(stderr, "postern-setup: %s\n", logging.error().message().c_str());
     return 1;
   }
-  Result<> done = Error(Errc::kDenied, "this changes network namespaces and system folders: run it with sudo");
+  Result<> done =
+      Error(Errc::kDenied, "this changes network namespaces and system folders, which takes root: run it with sudo");
   if (::geteuid() == 0) {
     done = app.got_subcommand("prepare")  ? prepare_node(options.prepare)
            : app.got_subcommand("remove") ? remove_all(options)

@@ -141,6 +141,9 @@ class Stay {
         return {};
       }
     }
+    if (*steering && (*steering)->created_boot_ns != kept_.steering.created_boot_ns) {
+      kept_.sockets.clear();  // of a namespace that somebody has replaced
+    }
     spdlog::info("a new postern-dns has the sockets of its predecessor");
     keeper_ = std::move(*keeper);
     return attend();

@@ -35,6 +35,8 @@ def write(path, text):
 
 def own_sys(hierarchies):
     """/sys of this network namespace, with the cgroups below the node's own and a bpffs of its own."""
+    # Ours in place of the machine's, not on top of them: who reads the list of mounts would find both.
+    subprocess.run(["umount", "--recursive", "--lazy", "/sys"], check=True)
     mount("-t", "sysfs", "sysfs", "/sys")
     for hierarchy in hierarchies:
         point = hierarchy["mount"]

@@ -272,7 +272,7 @@ def flows(_lab, gate):
     wait_until(lambda: pod.asks("denied.example.org") == [], "a denial")
     def seen():
         found = gate.flows("--pod", "agents/one", "--verdict", "DROPPED")
-        return [each for each in found if each["source"]["pod_name"] == "one"]
+        return [each for each in found if each["source"].get("pod_name") == "one"]
     flow = wait_until(seen, "a flow of the pod", 5)[0]
     equal(flow["source"]["namespace"], "agents", "namespace")
     true("k8s:role=agent" in flow["source"]["labels"], flow["source"]["labels"])

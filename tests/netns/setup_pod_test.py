@@ -63,6 +63,10 @@ def test_prepare(programs):
     check(status == 1 and "BPF file system" in text and "mount -t bpf bpf /sys/fs/bpf" in text, f"a node without bpffs: {text}")
     check(not os.path.exists("/run/postern"), "and nothing is made there")
     output("mount", "-t", "bpf", "bpf", "/sys/fs/bpf")
+    output("mount", "-t", "tmpfs", "none", "/sys/kernel/btf")
+    status, text = programs.setup(*PREPARE)
+    output("umount", "/sys/kernel/btf")
+    check(status == 1 and "no type information (/sys/kernel/btf/vmlinux)" in text, f"a node without BTF: {text}")
     with tempfile.TemporaryDirectory() as empty:
         status, text = programs.setup(*PREPARE[:-4], "--profiles-from", empty, "--profiles-to", PROFILES)
         check(status == 1 and "seccomp profiles" in text and "./dev image" in text, f"an image without profiles: {text}")
@@ -135,8 +139,9 @@ def test_probe(programs):
     check(status == 1 and text.count("\n") == 1, f"a stranger is not answered: {status} {text}")
 
 
-def bpf_links():
-    return [link for link in json.loads(output("bpftool", "-j", "link", "show") or "[]") if link.get("type") in ("tcx", 11)]
+def programs_on_interfaces():
+    """{(interface, program)} of this network namespace, as the kernel tells."""
+    return {(entry["devname"], entry["name"]) for entry in json.loads(output("bpftool", "-j", "net", "show"))[0]["tc"]}
 
 
 def test_remove(programs, dns):
@@ -156,8 +161,8 @@ def test_remove(programs, dns):
     check(postern("status", "--check", "ready") == (0, ""), "a probe says nothing when all is well")
     status, text = postern("sandbox", "attach", "--interface", "sb1", "--policy", "one", "--address", "10.9.0.2", "--mac", "02:00:00:00:00:09")
     check(status == 0, f"attach: {text}")
-    before = len(bpf_links())
-    check(before >= 3, f"programs on the sandbox and on the steering link: {before}")
+    gate = {("sb1", "from_sandbox"), ("sb1", "to_sandbox"), (LINK, "from_steering")}
+    check(programs_on_interfaces() == gate, f"the gate is on: {programs_on_interfaces()}")
 
     status, text = programs.setup("remove", "--profiles", PROFILES)
     check(status == 1 and "posternd still runs" in text, f"while posternd runs: {text}")
@@ -167,12 +172,12 @@ def test_remove(programs, dns):
     status, text = programs.setup("remove", "--profiles", PROFILES)
     check(status == 1 and "postern-dns still runs" in text, f"while postern-dns runs: {text}")
     programs.stop(dns)
-    check(len(bpf_links()) >= 2, "without a daemon the gate is still on the sandbox")
+    check(programs_on_interfaces() >= {("sb1", "from_sandbox"), ("sb1", "to_sandbox")}, "without a daemon the gate is still on the sandbox")
 
     status, text = programs.setup("remove", "--profiles", PROFILES)
     check(status == 0 and "the gate is off" in text, f"remove: {status} {text}")
-    check(bpf_links() == [], f"no program is left: {bpf_links()}")
-    check(os.listdir("/sys/fs/bpf") == [], f"no pin is left: {os.listdir('/sys/fs/bpf')}")
+    check(not programs_on_interfaces(), f"no program is left: {programs_on_interfaces()}")
+    check(not os.path.exists("/sys/fs/bpf/postern"), "no pin is left")
     check(not os.path.exists("/run/postern") and not os.path.exists(PROFILES) and not link_exists(), "no file and no link is left")
     status, text = programs.setup("remove", "--profiles", PROFILES)
     check(status == 0, f"again: {status} {text}")
