@@ -26,7 +26,7 @@ namespace postern {
 class ControlServer {
  public:
   static constexpr std::size_t kPeersMax = 32;
-  static constexpr std::size_t kRequestMax = 64 * 1024;
+  static constexpr std::size_t kRequestMax = 64u << 10;
 
   using Respond = std::function<void(api::ControlReply)>;
   /// Carries a command out and responds once, at once or later.

@@ -105,7 +105,8 @@ std::string observer_sandbox(const Sandbox& sandbox, const std::map<std::string,
   put.set_pod(sandbox.pod.name);
   if (labels != nullptr) {
     for (const auto& [key, value] : *labels) {
-      put.add_labels(key + "=" + value);
+      std::string& label = *put.add_labels();
+      label.append(key).append("=").append(value);
     }
   }
   for (const Address& address : sandbox.addresses) {

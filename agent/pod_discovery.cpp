@@ -2,6 +2,7 @@
 #include "agent/pod_discovery.h"
 
 #include <algorithm>
+#include <cassert>
 
 #include "agent/sandbox/discovery.h"
 #include "agent/sandbox/pod_search.h"
@@ -189,6 +190,7 @@ void PodDiscovery::look() {
 
 void PodDiscovery::run(const PairingStep& step, const PairingWorld& world) {
   const PairingPod* pod = step.pod ? &world.pods[*step.pod] : nullptr;
+  assert(pod != nullptr || (step.kind != Kind::kTake && step.kind != Kind::kAssign));  // those are about a pod
   switch (step.kind) {
     case Kind::kHold:
       return attach(step, nullptr);

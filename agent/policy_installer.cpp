@@ -57,7 +57,7 @@ Result<std::shared_ptr<InstalledPolicy>> PolicyInstaller::install(std::shared_pt
   }
   policy->id = *id;
   auto entries = cidr_entries(*policy);
-  Result<> made = entries ? Result<>() : Result<>(std::move(entries).error());
+  Result<> made = entries ? Result<>() : Result<>(entries.error());
   // Placing a table waits for every program that runs (tens of ms), so there is none for no prefixes.
   if (made && !entries->empty()) {
     policy->has_cidrs = true;

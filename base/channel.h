@@ -30,7 +30,7 @@ struct Message {
 };
 
 inline constexpr std::size_t kFdsMax = 250;           // the kernel's SCM_MAX_FD is 253; one may carry the body
-inline constexpr std::size_t kInlineMax = 32 * 1024;  // well under the default socket buffer
+inline constexpr std::size_t kInlineMax = 32u << 10;  // well under the default socket buffer
 inline constexpr std::size_t kBodyMax = 64u << 20;    // refuse more from any peer
 
 /// Sends one message. @return again when the socket is full and non-blocking; the message is then untouched.
