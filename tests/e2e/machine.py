@@ -92,9 +92,12 @@ def _process(path):
             name = file.read().strip()
         with open(path + "/cmdline", encoding="utf-8", errors="replace") as file:
             command = file.read().replace("\0", " ").strip()
+        # A container runtime's processes do not name their lab; their cgroup does.
+        with open(path + "/cgroup", encoding="utf-8") as file:
+            labs = sorted(set(re.findall(cleanup.PREFIX + r"\d+", file.read())))
     except OSError:  # it has just ended
         return None
-    return f"{path[6:]} {command}" if name.startswith(SERVERS) else None
+    return " ".join([path[6:], command, *labs]) if name.startswith(SERVERS) else None
 
 
 def _others(text):
