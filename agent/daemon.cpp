@@ -9,6 +9,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "agent/cluster.h"
 #include "agent/commands.h"
@@ -77,9 +82,14 @@ class Daemon {
     folder_watch_ = std::move(*watch);
     sweeper_.start();
     gate_watch_.start();
-    begin_feeding();
+    commands_.apply_with([this](PolicySet set, const auto& done) { apply(std::move(set), done); });
     if (cluster_) {
       POSTERN_RETURN_IF_ERROR(cluster_->start());
+    }
+    if (first_problem_) {
+      commands_.refuse(*first_problem_);
+    } else {
+      commands_.apply(std::move(first_set_), [](const auto&) {});
     }
     server_->serve([this](const api::ControlRequest& request,
                           const ControlServer::Respond& respond) { commands_.handle(request, respond); },
@@ -88,13 +98,18 @@ class Daemon {
   }
 
  private:
-  /// A policy that cannot be read at start is fatal: there is no last good state to keep.
+  /// Policies that cannot be read at start are fatal where a person attaches sandboxes: there is no last
+  /// good state to keep. On a cluster pods go on being made, and one in scope must not run open because
+  /// of it: what is attached goes on as it is, and new pods in scope are held until the policies are mended.
   Result<> start_policies() {
     auto set = load_policies(config_.policies, config_.templates, config_.inventory());
-    if (!set) {
+    if (set) {
+      first_set_ = std::move(*set);
+    } else if (config_.kubernetes.on) {
+      first_problem_ = std::move(set).error();
+    } else {
       return std::move(set).error();
     }
-    first_set_ = std::move(*set);
     return {};
   }
 
@@ -209,24 +224,31 @@ class Daemon {
   }
 
   /// The first policies go in when postern-dns has answered, or is found to be away: workers of
-  /// before a restart then hear of them in the right order.
+  /// before a restart then hear of them in the right order. Until there are any postern-dns is told
+  /// nothing, and goes on with those that it has.
+  void apply(PolicySet set, const PolicyControl::OnChange& done) {
+    if (greeted_) {
+      policies_.apply(std::move(set), done);
+      return;
+    }
+    const auto first = std::make_shared<PolicySet>(std::move(set));
+    when_greeted_.emplace_back([this, first, done] { policies_.apply(std::move(*first), done); });
+    if (!dns_.started()) {
+      begin_feeding();
+    }
+  }
+
   void begin_feeding() {
     auto names = gate_->names().duplicate();
     if (names) {
       dns_.put(FeedKind::kNames, 0, "", {names->get()});
     }
-    feed_settings(config_.upstreams);
+    feed_settings(cluster_ ? cluster_->upstreams() : config_.upstreams);
     dns_.start(kDnsGreetingMs, [this] {
-      policies_.apply(std::move(first_set_), [this](const Result<PolicyControl::Change>& change) {
-        if (change) {
-          spdlog::info("generation {}: {} policies in force", change->generation, change->policies);
-        } else {
-          spdlog::error("the first policies: {}", change.error().message());
-        }
-        if (cluster_) {
-          cluster_->on_policies(change ? "" : change.error().message());
-        }
-      });
+      greeted_ = true;
+      for (const auto& operation : std::exchange(when_greeted_, {})) {
+        operation();
+      }
     });
   }
 
@@ -280,7 +302,10 @@ class Daemon {
   GateWatch gate_watch_;
   Commands commands_;
   std::unique_ptr<Cluster> cluster_;  // null outside a cluster
+  bool greeted_ = false;              // postern-dns has answered, or was found to be away
+  std::vector<std::function<void()>> when_greeted_;
   PolicySet first_set_;
+  std::optional<Error> first_problem_;  // why there is no first set
   std::unique_ptr<LinkMonitor> link_monitor_;
   std::unique_ptr<FolderWatch> folder_watch_;
 };
