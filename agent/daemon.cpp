@@ -11,7 +11,6 @@
 #include <cerrno>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -59,7 +58,8 @@ class Daemon {
         gate_watch_(loop, *gate_, sandboxes_),
         commands_({config_, *gate_, dns_, sandboxes_, policies_, *server_, gate_watch_}) {}
 
-  Result<> start() {
+  /// @param first  the policies, or why they cannot be read.
+  Result<> start(Result<PolicySet> first) {
     policies_.listen(
         {.on_sandbox = [this](const Sandbox& sandbox) { server_->tell_observers(describe(sandbox)); },
          .on_sandbox_gone = [this](std::uint32_t id) { server_->tell_observers(observer_sandbox_gone(id)); },
@@ -68,7 +68,6 @@ class Daemon {
                server_->tell_observers(observer_policy(policy.id, *policy.image));
              },
          .on_policy_gone = [this](std::uint32_t id) { server_->tell_observers(observer_policy_gone(id)); }});
-    POSTERN_RETURN_IF_ERROR(start_policies());
     POSTERN_RETURN_IF_ERROR(node_addresses_.refresh());
     POSTERN_RETURN_IF_ERROR(adopt());
     POSTERN_RETURN_IF_ERROR(join_cluster());
@@ -86,10 +85,10 @@ class Daemon {
     if (cluster_) {
       POSTERN_RETURN_IF_ERROR(cluster_->start());
     }
-    if (first_problem_) {
-      commands_.refuse(*first_problem_);
+    if (first) {
+      commands_.apply(std::move(*first), [](const auto&) {});
     } else {
-      commands_.apply(std::move(first_set_), [](const auto&) {});
+      commands_.refuse(first.error());
     }
     server_->serve([this](const api::ControlRequest& request,
                           const ControlServer::Respond& respond) { commands_.handle(request, respond); },
@@ -98,21 +97,6 @@ class Daemon {
   }
 
  private:
-  /// Policies that cannot be read at start are fatal where a person attaches sandboxes: there is no last
-  /// good state to keep. On a cluster pods go on being made, and one in scope must not run open because
-  /// of it: what is attached goes on as it is, and new pods in scope are held until the policies are mended.
-  Result<> start_policies() {
-    auto set = load_policies(config_.policies, config_.templates, config_.inventory());
-    if (set) {
-      first_set_ = std::move(*set);
-    } else if (config_.kubernetes.on) {
-      first_problem_ = std::move(set).error();
-    } else {
-      return std::move(set).error();
-    }
-    return {};
-  }
-
   Result<> adopt() {
     auto problems = sandboxes_.adopt();
     if (!problems) {
@@ -304,8 +288,6 @@ class Daemon {
   std::unique_ptr<Cluster> cluster_;  // null outside a cluster
   bool greeted_ = false;              // postern-dns has answered, or was found to be away
   std::vector<std::function<void()>> when_greeted_;
-  PolicySet first_set_;
-  std::optional<Error> first_problem_;  // why there is no first set
   std::unique_ptr<LinkMonitor> link_monitor_;
   std::unique_ptr<FolderWatch> folder_watch_;
 };
@@ -326,13 +308,20 @@ Result<> run_daemon(Config config, const std::string& observer_user) {
     return std::move(server).error();
   }
   POSTERN_RETURN_IF_ERROR(keep_only_gate_capabilities());
+  // Before the kernel is touched. Policies that cannot be read at start are fatal where a person attaches sandboxes:
+  // there is no last good state to keep. On a cluster pods go on being made, and one in scope must not run open because
+  // of it: what is attached goes on as it is, and new pods in scope are held until the policies are mended.
+  auto policies = load_policies(config.policies, config.templates, config.inventory());
+  if (!policies && !config.kubernetes.on) {
+    return std::move(policies).error();
+  }
   auto gate = Gate::load(config.pin_dir);
   if (!gate) {
     return std::move(gate).error();
   }
   const std::string folder = config.policies;
   Daemon daemon(**loop, std::move(config), std::move(*server), std::move(*gate));
-  POSTERN_RETURN_IF_ERROR(daemon.start());
+  POSTERN_RETURN_IF_ERROR(daemon.start(std::move(policies)));
   spdlog::info("posternd {} is up; policies in {}", POSTERN_VERSION, folder);
   return (*loop)->run();
 }

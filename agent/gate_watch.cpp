@@ -62,6 +62,9 @@ void GateWatch::check_sandbox(const Sandbox& sandbox, BootNs now) {
 std::vector<std::string> GateWatch::problems(BootNs now) const {
   std::vector<std::string> lines;
   for (const auto& [id, finding] : findings_) {
+    if (sandboxes_.find_id(id) == nullptr) {
+      continue;  // detached since the last look
+    }
     if (!finding.failure.empty()) {
       lines.push_back("the gate may not be the first program on " + finding.interface +
                       ", and packets may skip it: " + finding.failure +

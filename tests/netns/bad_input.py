@@ -102,13 +102,14 @@ def configs(lab, gate):
     for what, text, word in BAD_CONFIGS:
         path = os.path.join(lab.folder, "bad.yaml")
         with open(path, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
+            file.write(f"{text}\nrun_dir: {lab.folder}/bad\npin_dir: {lab.pin_dir}/bad\n")
         for more in (["--check-config"], []):
             result = lab.node.run([gate.program("posternd"), "--config", path, *more], check=False, timeout=10)
             try:
                 refused(result, [word])
             except AssertionError as error:
                 raise AssertionError(f"{what} ({more}): {error}") from None
+            true(not os.path.exists(lab.pin_dir + "/bad"), f"{what} ({more}): pins were left")
 
 
 @case("a configuration file that is not there, a good one")
