@@ -41,6 +41,11 @@ std::string first_line(const std::string& text) {
   return text.substr(begin, text.find('\n', begin) - begin);
 }
 
+/// Is the policy the sandbox's, alone or together with others?
+bool is_part(const std::string& policy, const std::string& key) {
+  return ("+" + key + "+").find("+" + policy + "+") != std::string::npos;
+}
+
 void fill_explanation(const Explanation& explained, api::ExplainReply& reply) {
   reply.set_allowed(explained.allowed);
   reply.set_verdict(explained.verdict);
@@ -89,32 +94,45 @@ void Commands::handle(const api::ControlRequest& request, const ControlServer::R
   }
 }
 
-void Commands::reload(const PolicyControl::OnChange& done) {
-  const auto report = [this, done](Result<PolicyControl::Change> change) {
-    if (change) {
-      reload_problem_.clear();
-      if (change->changed) {
-        last_change_unix_s_ = static_cast<std::uint64_t>(std::time(nullptr));
-        spdlog::info("generation {}: {} policies in force", change->generation, change->policies);
-      }
-      for (const std::string& warning : change->warnings) {
-        spdlog::warn("{}", warning);
-      }
-    } else {
-      reload_problem_ =
-          "the last reload was refused, the policies before it are in force: " + first_line(change.error().message());
-      log_lines("reload refused: ", change.error().message());
+void Commands::on_change(const Result<PolicyControl::Change>& change) {
+  if (change) {
+    reload_problem_.clear();
+    if (change->changed) {
+      last_change_unix_s_ = static_cast<std::uint64_t>(std::time(nullptr));
+      spdlog::info("generation {}: {} policies in force", change->generation, change->policies);
     }
-    if (cluster_ != nullptr) {
-      cluster_->on_policies(change ? "" : first_line(change.error().message()));
+    for (const std::string& warning : change->warnings) {
+      spdlog::warn("{}", warning);
     }
-    done(std::move(change));
-  };
-  auto set = load_policies(parts_.config.policies, parts_.config.templates, parts_.config.inventory());
-  if (!set) {
-    return report(Error(set.error().code(), "the policies in force stay:\n" + set.error().message()));
+  } else {
+    reload_problem_ = (parts_.dns.started() ? "the last reload was refused, the policies before it are in force: "
+                                            : "the policies cannot be read: ") +
+                      first_line(change.error().message());
+    log_lines("reload refused: ", change.error().message());
   }
-  parts_.policies.apply(std::move(*set), report);
+  if (cluster_ != nullptr) {
+    cluster_->on_policies(change ? "" : first_line(change.error().message()));
+  }
+}
+
+void Commands::apply(PolicySet set, const PolicyControl::OnChange& done) {
+  apply_(std::move(set), [this, done](Result<PolicyControl::Change> change) {
+    on_change(change);
+    done(std::move(change));
+  });
+}
+
+void Commands::refuse(const Error& error) {
+  on_change(Error(error.code(), "the policies in force stay:\n" + error.message()));
+}
+
+void Commands::reload(const PolicyControl::OnChange& done) {
+  auto set = load_policies(parts_.config.policies, parts_.config.templates, parts_.config.inventory());
+  if (set) {
+    return apply(std::move(*set), done);
+  }
+  refuse(set.error());
+  done(Error(set.error().code(), "the policies in force stay:\n" + set.error().message()));
 }
 
 void Commands::status(const ControlServer::Respond& respond) {
@@ -147,9 +165,14 @@ void Commands::status(const ControlServer::Respond& respond) {
     added.set_file(policy.place.file);
     added.set_line(static_cast<std::uint32_t>(policy.place.line));
     added.set_rules(static_cast<std::uint32_t>(policy.image->rules.size()));
-    added.set_sandboxes(static_cast<std::uint32_t>(std::ranges::count(sandboxes, name, &Sandbox::policy)));
+    added.set_sandboxes(static_cast<std::uint32_t>(
+        std::ranges::count_if(sandboxes, [&](const Sandbox* sandbox) { return is_part(name, sandbox->policy); })));
   }
-  if (!parts_.dns.connected()) {
+  if (!parts_.dns.started()) {
+    status.add_problems(
+        "no policies are in force yet: sandboxes of before go on under theirs, new ones are denied everything, until the "
+        "policies are mended");
+  } else if (!parts_.dns.connected()) {
     status.add_problems(
         "postern-dns is not running, so sandboxes resolve no name: start it (systemctl start postern-dns)");
   } else if (!parts_.dns.ready()) {

@@ -35,12 +35,20 @@ class Commands {
 
   void handle(const api::ControlRequest& request, const ControlServer::Respond& respond);
 
+  using Apply = std::function<void(PolicySet, const PolicyControl::OnChange&)>;
+  /// How policies are put in force.
+  void apply_with(Apply apply) { apply_ = std::move(apply); }
+  /// Puts policies in force. The outcome goes to the log, to `status`, to the cluster, and to `done`.
+  void apply(PolicySet set, const PolicyControl::OnChange& done);
+  /// Policies that could not be read; the outcome goes the same way.
+  void refuse(const Error& error);
   /// Loads the policy files and applies them. The outcome goes to the log, to `status`, and to `done`.
   void reload(const PolicyControl::OnChange& done);
   /// Something that stays wrong until a person mends it; shown by `status`.
   void add_problem(std::string problem) { problems_.push_back(std::move(problem)); }
 
  private:
+  void on_change(const Result<PolicyControl::Change>& change);
   void status(const ControlServer::Respond& respond);
   void list(const ControlServer::Respond& respond);
   void attach(const api::SandboxAttachRequest& request, const ControlServer::Respond& respond);
@@ -51,6 +59,7 @@ class Commands {
   Error no_such_sandbox(const std::string& name) const;
 
   Parts parts_;
+  Apply apply_;
   Cluster* cluster_ = nullptr;  // null outside a cluster
   BootNs started_;
   std::uint64_t last_change_unix_s_ = 0;

@@ -9,6 +9,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
 
 #include "agent/cluster.h"
 #include "agent/commands.h"
@@ -54,8 +58,8 @@ class Daemon {
         gate_watch_(loop, *gate_, sandboxes_),
         commands_({config_, *gate_, dns_, sandboxes_, policies_, *server_, gate_watch_}) {}
 
-  Result<> start(PolicySet first) {
-    first_set_ = std::move(first);
+  /// @param first  the policies, or why they cannot be read.
+  Result<> start(Result<PolicySet> first) {
     policies_.listen(
         {.on_sandbox = [this](const Sandbox& sandbox) { server_->tell_observers(describe(sandbox)); },
          .on_sandbox_gone = [this](std::uint32_t id) { server_->tell_observers(observer_sandbox_gone(id)); },
@@ -77,9 +81,14 @@ class Daemon {
     folder_watch_ = std::move(*watch);
     sweeper_.start();
     gate_watch_.start();
-    begin_feeding();
+    commands_.apply_with([this](PolicySet set, const auto& done) { apply(std::move(set), done); });
     if (cluster_) {
       POSTERN_RETURN_IF_ERROR(cluster_->start());
+    }
+    if (first) {
+      commands_.apply(std::move(*first), [](const auto&) {});
+    } else {
+      commands_.refuse(first.error());
     }
     server_->serve([this](const api::ControlRequest& request,
                           const ControlServer::Respond& respond) { commands_.handle(request, respond); },
@@ -199,24 +208,31 @@ class Daemon {
   }
 
   /// The first policies go in when postern-dns has answered, or is found to be away: workers of
-  /// before a restart then hear of them in the right order.
+  /// before a restart then hear of them in the right order. Until there are any postern-dns is told
+  /// nothing, and goes on with those that it has.
+  void apply(PolicySet set, const PolicyControl::OnChange& done) {
+    if (greeted_) {
+      policies_.apply(std::move(set), done);
+      return;
+    }
+    const auto first = std::make_shared<PolicySet>(std::move(set));
+    when_greeted_.emplace_back([this, first, done] { policies_.apply(std::move(*first), done); });
+    if (!dns_.started()) {
+      begin_feeding();
+    }
+  }
+
   void begin_feeding() {
     auto names = gate_->names().duplicate();
     if (names) {
       dns_.put(FeedKind::kNames, 0, "", {names->get()});
     }
-    feed_settings(config_.upstreams);
+    feed_settings(cluster_ ? cluster_->upstreams() : config_.upstreams);
     dns_.start(kDnsGreetingMs, [this] {
-      policies_.apply(std::move(first_set_), [this](const Result<PolicyControl::Change>& change) {
-        if (change) {
-          spdlog::info("generation {}: {} policies in force", change->generation, change->policies);
-        } else {
-          spdlog::error("the first policies: {}", change.error().message());
-        }
-        if (cluster_) {
-          cluster_->on_policies(change ? "" : change.error().message());
-        }
-      });
+      greeted_ = true;
+      for (const auto& operation : std::exchange(when_greeted_, {})) {
+        operation();
+      }
     });
   }
 
@@ -270,7 +286,8 @@ class Daemon {
   GateWatch gate_watch_;
   Commands commands_;
   std::unique_ptr<Cluster> cluster_;  // null outside a cluster
-  PolicySet first_set_;
+  bool greeted_ = false;              // postern-dns has answered, or was found to be away
+  std::vector<std::function<void()>> when_greeted_;
   std::unique_ptr<LinkMonitor> link_monitor_;
   std::unique_ptr<FolderWatch> folder_watch_;
 };
@@ -291,9 +308,11 @@ Result<> run_daemon(Config config, const std::string& observer_user) {
     return std::move(server).error();
   }
   POSTERN_RETURN_IF_ERROR(keep_only_gate_capabilities());
-  // Before the kernel is touched. That they cannot be read is fatal at start: there is no last good state to keep.
+  // Before the kernel is touched. Policies that cannot be read at start are fatal where a person attaches sandboxes:
+  // there is no last good state to keep. On a cluster pods go on being made, and one in scope must not run open because
+  // of it: what is attached goes on as it is, and new pods in scope are held until the policies are mended.
   auto policies = load_policies(config.policies, config.templates, config.inventory());
-  if (!policies) {
+  if (!policies && !config.kubernetes.on) {
     return std::move(policies).error();
   }
   auto gate = Gate::load(config.pin_dir);
@@ -302,7 +321,7 @@ Result<> run_daemon(Config config, const std::string& observer_user) {
   }
   const std::string folder = config.policies;
   Daemon daemon(**loop, std::move(config), std::move(*server), std::move(*gate));
-  POSTERN_RETURN_IF_ERROR(daemon.start(std::move(*policies)));
+  POSTERN_RETURN_IF_ERROR(daemon.start(std::move(policies)));
   spdlog::info("posternd {} is up; policies in {}", POSTERN_VERSION, folder);
   return (*loop)->run();
 }

@@ -30,6 +30,7 @@ DnsLink::~DnsLink() {
 }
 
 void DnsLink::start(std::uint64_t wait_ms, std::function<void()> ready_or_not) {
+  started_ = true;
   ready_or_not_ = std::move(ready_or_not);
   begin_timer_ = loop_.after_ms(wait_ms, [this] { begin(); });
   connect();

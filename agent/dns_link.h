@@ -51,6 +51,8 @@ class DnsLink {
   /// Ready: connected, and postern-setup has given it sockets.
   bool ready() const { return channel_ != nullptr && steered_; }
   bool connected() const { return channel_ != nullptr; }
+  /// start() was called.
+  bool started() const { return started_; }
   std::uint32_t workers() const { return steering_.workers; }
 
  private:
@@ -83,6 +85,7 @@ class DnsLink {
   OnSteering on_steering_;
   std::unique_ptr<Channel> channel_;
   EventLoop::TimerId reconnect_timer_ = 0;
+  bool started_ = false;
   bool steered_ = false;
   bool told_ = false;  // all that there is; from then on changes are told as they come
   std::function<void()> ready_or_not_;  // until it was called

@@ -16,6 +16,8 @@ using Kind = PairingStep::Kind;
 
 /// A pod whose address is known for this long, and no interface with it, is told of.
 constexpr std::uint64_t kLostMs = 5'000;
+/// So is an interface that is held this long.
+constexpr std::uint64_t kHeldMs = 30'000;
 constexpr std::size_t kNamesTold = 3;
 
 std::string name_of(const PodRef& pod) { return printable(pod.space) + "/" + printable(pod.name); }
@@ -48,6 +50,7 @@ PodDiscovery::PodDiscovery(Parts parts, std::string own_space, SearchList node_s
 PodDiscovery::~PodDiscovery() {
   parts_.loop.cancel(timer_);
   parts_.loop.cancel(lost_timer_);
+  parts_.loop.cancel(held_timer_);
 }
 
 Result<> PodDiscovery::start(const ClusterWatch& watch) {
@@ -377,6 +380,23 @@ std::vector<std::string> PodDiscovery::find_lost(const PairingWorld& world) {
   return lost;
 }
 
+std::vector<std::string> PodDiscovery::find_held() {
+  std::vector<std::string> held;
+  for (const Sandbox* sandbox : parts_.sandboxes.all()) {
+    const auto link = links_.links().find(sandbox->ifindex);
+    if (!sandbox->held || link == links_.links().end()) {
+      continue;
+    }
+    if ((SystemClock().now() - link->second.seen) / kNsPerMs >= kHeldMs) {
+      held.push_back(sandbox->interface);
+    } else {
+      parts_.loop.cancel(held_timer_);
+      held_timer_ = parts_.loop.after_ms(kHeldMs, [this] { look_again(); });
+    }
+  }
+  return held;
+}
+
 void PodDiscovery::report(const PairingWorld& world) {
   const auto lost = find_lost(world);
   parts_.conditions.set("PodWithoutGate", "NoInterfaceFound",
@@ -385,6 +405,12 @@ void PodDiscovery::report(const PairingWorld& world) {
                                            " is in scope and has no gate: no veth of this node leads to its address "
                                            "(only veths are found; a pod that ran in gVisor before posternd did is "
                                            "found when it is made again)");
+  const auto held = find_held();
+  parts_.conditions.set("InterfaceHeld", "PodUnknown",
+                        held.empty() ? ""
+                                     : joined(held) +
+                                           " is denied everything, because a pod in scope still waits for its "
+                                           "interface: if this is nobody's in scope, `postern sandbox detach` it");
   parts_.conditions.set("SandboxRefused", "TryingAgain",
                         refused_.empty() ? "" : refused_.begin()->second + "; it stays shut, and is tried again");
 }

@@ -81,6 +81,7 @@ class PodDiscovery {
   void finish(std::uint32_t ifindex, const char* what, const Result<>& result);
   void report(const PairingWorld& world);
   std::vector<std::string> find_lost(const PairingWorld& world);
+  std::vector<std::string> find_held();
 
   Parts parts_;
   std::string own_space_;
@@ -97,6 +98,7 @@ class PodDiscovery {
   std::map<std::uint32_t, std::string> refused_;  // why a step failed
   std::map<std::string, BootNs> lost_since_;      // by pod's uid
   EventLoop::TimerId lost_timer_ = 0;
+  EventLoop::TimerId held_timer_ = 0;
   PairingPlan plan_;
   DiscoveryWindow window_;
 };

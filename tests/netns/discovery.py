@@ -308,6 +308,33 @@ def without_upstreams(gate):
         json.dump(config, file)
 
 
+@case("posternd starts with broken policies: what is attached goes on, lookups too; a new pod in scope is held; mended, all is well")
+def broken_at_start(lab, gate):
+    pod = World.pods["one"]
+    World.api.put_pod("agents", "one", labels=ROLE, ips=[pod.v4], phase="Running")
+    under(gate, pod, "agents/agent", "one")
+    gate.daemons["posternd"].stop()
+    gate.write_policy("agent", POLICIES["agent"].replace("names:", "nmaes:"))
+    gate._start("posternd", "--config", gate.config_path)
+    gate._await_socket("posternd", gate.control)
+    wait_until(lambda: cluster(gate)["synced"], "posternd to know the cluster", 10)
+    true([c for c in cluster(gate)["conditions"] if c["type"] == "PoliciesRejected"], "the condition")
+    is_shut(pod)
+    wait_until(lambda: pod.asks() == [ALLOWED], "lookups to go on")
+    World.api.put_pod("agents", "new", labels=ROLE)
+    wait_until(lambda: cluster(gate)["pods"]["waiting"] == 1, "the pod to wait")
+    new = World.pods["new"] = Pod(lab).plug().number_it()
+    World.api.put_pod("agents", "new", labels=ROLE, ips=[new.v4], phase="Running")
+    wait_until(lambda: sandbox_of(gate, new), "the interface to be held")
+    is_shut(new)
+    gate.write_policy("agent", POLICIES["agent"])
+    under(gate, new, "agents/agent", "new")
+    wait_until(lambda: new.asks() == [ALLOWED], "the new pod's lookups")
+    under(gate, pod, "agents/agent", "one")
+    wait_until(lambda: pod.asks() == [ALLOWED], "the first one's")
+    equal(cluster(gate)["conditions"], [], "conditions")
+
+
 @case("no DNS server is known: SERVFAIL, and status says so; then the cluster DNS Service's address is asked")
 def upstream(_lab, gate):
     pod = World.pods["one"]
@@ -342,7 +369,7 @@ def dns_pods(_lab, gate):
 
 @case("a pod's sandbox goes with its interface")
 def gone(_lab, gate):
-    for name in ("one", "three"):
+    for name in ("one", "three", "new"):
         World.pods[name].unplug()
         let_go(gate, World.pods[name])
     is_open(World.pods["two"])
