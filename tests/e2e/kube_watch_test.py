@@ -79,8 +79,8 @@ class Probe:
         end = self.lines[-1]
         if end["what"] != "end":
             raise AssertionError(f"kube_watch ended with status {self.process.returncode}: {end}")
-        # A lookup or a connect that blocked the loop would take seconds.
-        if end["longest_gap_ms"] > 1000:
+        # A lookup or a connect that blocked the loop would take 5 s or more; a busy machine takes less.
+        if end["longest_gap_ms"] > 3000:
             raise AssertionError(f"the loop was kept from its timer for {end['longest_gap_ms']} ms")
         return end
 
@@ -261,7 +261,7 @@ def compaction(scene):
     probe.process.send_signal(signal.SIGCONT)
     probe.expect("pod_gone", timeout=40, uid=old)
     probe.expect("pod", uid=new, name="later")
-    probe.expect("recovered", timeout=10) if probe.said("recovered") else None
+    probe.tell({"forget_gap": True})  # it was we who stopped it
     uid = api.make_pod("boxes", "followed")
     probe.expect("pod", uid=uid)
 
