@@ -115,24 +115,20 @@ void Commands::on_change(const Result<PolicyControl::Change>& change) {
   }
 }
 
-void Commands::apply(PolicySet set, const PolicyControl::OnChange& done) {
-  apply_(std::move(set), [this, done](Result<PolicyControl::Change> change) {
+void Commands::apply(Result<PolicySet> set, const PolicyControl::OnChange& done) {
+  const auto tell = [this, done](Result<PolicyControl::Change> change) {
     on_change(change);
     done(std::move(change));
-  });
-}
-
-void Commands::refuse(const Error& error) {
-  on_change(Error(error.code(), "the policies in force stay:\n" + error.message()));
+  };
+  if (set) {
+    apply_(std::move(*set), tell);
+  } else {
+    tell(Error(set.error().code(), "the policies in force stay:\n" + set.error().message()));
+  }
 }
 
 void Commands::reload(const PolicyControl::OnChange& done) {
-  auto set = load_policies(parts_.config.policies, parts_.config.templates, parts_.config.inventory());
-  if (set) {
-    return apply(std::move(*set), done);
-  }
-  refuse(set.error());
-  done(Error(set.error().code(), "the policies in force stay:\n" + set.error().message()));
+  apply(load_policies(parts_.config.policies, parts_.config.templates, parts_.config.inventory()), done);
 }
 
 void Commands::status(const ControlServer::Respond& respond) {

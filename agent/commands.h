@@ -38,10 +38,9 @@ class Commands {
   using Apply = std::function<void(PolicySet, const PolicyControl::OnChange&)>;
   /// How policies are put in force.
   void apply_with(Apply apply) { apply_ = std::move(apply); }
-  /// Puts policies in force. The outcome goes to the log, to `status`, to the cluster, and to `done`.
-  void apply(PolicySet set, const PolicyControl::OnChange& done);
-  /// Policies that could not be read; the outcome goes the same way.
-  void refuse(const Error& error);
+  /// Puts policies in force, or refuses those that could not be read. The outcome goes to the log, to `status`, to the
+  /// cluster, and to `done`.
+  void apply(Result<PolicySet> set, const PolicyControl::OnChange& done);
   /// Loads the policy files and applies them. The outcome goes to the log, to `status`, and to `done`.
   void reload(const PolicyControl::OnChange& done);
   /// Something that stays wrong until a person mends it; shown by `status`.

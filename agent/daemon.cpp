@@ -85,11 +85,7 @@ class Daemon {
     if (cluster_) {
       POSTERN_RETURN_IF_ERROR(cluster_->start());
     }
-    if (first) {
-      commands_.apply(std::move(*first), [](const auto&) {});
-    } else {
-      commands_.refuse(first.error());
-    }
+    commands_.apply(std::move(first), [](const auto&) {});
     server_->serve([this](const api::ControlRequest& request,
                           const ControlServer::Respond& respond) { commands_.handle(request, respond); },
                    [this](std::uint64_t observer) { greet_observer(observer); });
@@ -236,8 +232,12 @@ class Daemon {
     });
   }
 
-  /// Without upstreams the workers answer SERVFAIL.
+  /// Workers that were never told of an upstream answer SERVFAIL. When a cluster's are not known (the API server is
+  /// away, and posternd has just started), workers of before go on with the last that they were told.
   void feed_settings(const std::vector<Endpoint>& upstreams) {
+    if (cluster_ && upstreams.empty()) {
+      return;
+    }
     dns_.put(FeedKind::kSettings, 0, settings_feed(upstreams, config_.grant_s_min));
   }
 

@@ -409,8 +409,8 @@ void PodDiscovery::report(const PairingWorld& world) {
   parts_.conditions.set("InterfaceHeld", "PodUnknown",
                         held.empty() ? ""
                                      : joined(held) +
-                                           " is denied everything, because a pod in scope still waits for its "
-                                           "interface: if this is nobody's in scope, `postern sandbox detach` it");
+                                           " is denied everything, because it is not known yet which pod's it is, or "
+                                           "under which policy: if it is nobody's in scope, `postern sandbox detach` it");
   parts_.conditions.set("SandboxRefused", "TryingAgain",
                         refused_.empty() ? "" : refused_.begin()->second + "; it stays shut, and is tried again");
 }

@@ -136,6 +136,10 @@ def is_open(pod):
     equal(pod.ns.connect(DENIED, 80), "ok", "an address that no policy allows")
 
 
+def conditions(gate, kind):
+    return [condition for condition in cluster(gate)["conditions"] if condition["type"] == kind]
+
+
 def is_shut(pod):
     equal(pod.ns.connect(DENIED, 80, timeout=0.3), "ETIMEDOUT", "an address that no policy allows")
 
@@ -200,9 +204,14 @@ def held_by_mistake(lab, gate):
     wait_until(lambda: cluster(gate)["pods"]["waiting"] == 1, "the pod to wait")
     pod = World.pods["six"] = Pod(lab).plug().number_it()
     wait_until(lambda: sandbox_of(gate, pod), "the interface to be held")
+    true(not conditions(gate, "InterfaceHeld"), "nobody is troubled with it at once")
+    wait_until(lambda: conditions(gate, "InterfaceHeld"), "status to tell of it after half a minute", 40)
+    true(sandbox_of(gate, pod)["interface"] in conditions(gate, "InterfaceHeld")[0]["message"], "the interface is named")
+    is_shut(pod)
     World.api.put_pod("web", "six", ips=[pod.v4], phase="Running")  # told late
     let_go(gate, pod)
     is_open(pod)
+    wait_until(lambda: not conditions(gate, "InterfaceHeld"), "status to tell of it no more")
     true(cluster(gate)["discovery_window"]["let_go"] >= 1, "counted as let go")
     World.api.remove_pod("agents", "five")
 
@@ -255,7 +264,7 @@ def namespaces(_lab, gate):
 @case("broken policies: the old ones stay, with a condition and an event; mended, both end")
 def broken(_lab, gate):
     gate.write_policy("agent", POLICIES["agent"].replace("names:", "nmaes:"))
-    wait_until(lambda: [c for c in cluster(gate)["conditions"] if c["type"] == "PoliciesRejected"], "the condition")
+    wait_until(lambda: conditions(gate, "PoliciesRejected"), "the condition")
     wait_until(lambda: World.api.events, "the event")
     event = World.api.events[0]
     equal(event["reason"], "PoliciesRejected", "the event's reason")
@@ -263,7 +272,7 @@ def broken(_lab, gate):
     is_shut(World.pods["one"])
     under(gate, World.pods["one"], "agents/agent", "one")
     gate.write_policy("agent", POLICIES["agent"])
-    wait_until(lambda: not [c for c in cluster(gate)["conditions"] if c["type"] == "PoliciesRejected"], "its end")
+    wait_until(lambda: not conditions(gate, "PoliciesRejected"), "its end")
 
 
 @case("flows carry the pod, and are found by its name")
@@ -282,12 +291,12 @@ def flows(_lab, gate):
 def api_away(_lab, gate):
     pod = World.pods["one"]
     World.api.stop()
-    wait_until(lambda: [c for c in cluster(gate)["conditions"] if c["type"] == "ApiServerUnreachable"], "the condition", 10)
+    wait_until(lambda: conditions(gate, "ApiServerUnreachable"), "the condition", 10)
     is_shut(pod)
     gate.daemons["posternd"].stop()
     is_shut(pod)
     gate.start_posternd()
-    wait_until(lambda: [c for c in cluster(gate)["conditions"] if c["type"] == "ApiServerUnreachable"], "the condition", 10)
+    wait_until(lambda: conditions(gate, "ApiServerUnreachable"), "the condition", 10)
     under(gate, pod, "agents/agent", "one")
     is_shut(pod)
     is_open(World.pods["two"])
@@ -318,7 +327,7 @@ def broken_at_start(lab, gate):
     gate._start("posternd", "--config", gate.config_path)
     gate._await_socket("posternd", gate.control)
     wait_until(lambda: cluster(gate)["synced"], "posternd to know the cluster", 10)
-    true([c for c in cluster(gate)["conditions"] if c["type"] == "PoliciesRejected"], "the condition")
+    true(conditions(gate, "PoliciesRejected"), "the condition")
     is_shut(pod)
     wait_until(lambda: pod.asks() == [ALLOWED], "lookups to go on")
     World.api.put_pod("agents", "new", labels=ROLE)
@@ -335,7 +344,7 @@ def broken_at_start(lab, gate):
     equal(cluster(gate)["conditions"], [], "conditions")
 
 
-@case("no DNS server is known: SERVFAIL, and status says so; then the cluster DNS Service's address is asked")
+@case("no DNS server is known any more: status says so, workers of before ask the last; new ones answer SERVFAIL; then the Service's")
 def upstream(_lab, gate):
     pod = World.pods["one"]
     World.api.put_pod("agents", "one", labels=ROLE, ips=[pod.v4], phase="Running")
@@ -344,13 +353,16 @@ def upstream(_lab, gate):
     gate.start_posternd()
     under(gate, pod, "agents/agent", "one")
     def said():
-        return [c for c in cluster(gate)["conditions"] if c["type"] == "UpstreamUnknown"]
+        return conditions(gate, "UpstreamUnknown")
     true("dns.upstreams" in wait_until(said, "the condition")[0]["message"], "what to do")
-    # A name that is not in the workers' cache.
-    def refused():
-        answer = ask(pod.ns, "8.8.8.8", "www.allowed.example", kind="AAAA", timeout=1)
-        return answer and answer.rcode == "SERVFAIL"
-    wait_until(refused, "SERVFAIL")
+    # Names that are not in the workers' cache.
+    def answers(rcode, kind):
+        answer = ask(pod.ns, "8.8.8.8", "www.allowed.example", kind=kind, timeout=1)
+        return answer and answer.rcode == rcode
+    wait_until(lambda: answers("NOERROR", "AAAA"), "lookups to go on")
+    gate.daemons["postern-dns"].stop()
+    gate.start_dns()
+    wait_until(lambda: answers("SERVFAIL", "A"), "SERVFAIL", 10)
     World.api.service = {"kind": "Service", "spec": {"clusterIP": UPSTREAM, "selector": {"k8s-app": "kube-dns"}}}
     wait_until(lambda: cluster(gate)["dns_source"] == "Service kube-system/kube-dns", "the Service to be found", 10)
     wait_until(lambda: pod.asks() == [ALLOWED], "lookups to be answered again")
@@ -361,7 +373,7 @@ def upstream(_lab, gate):
 def dns_pods(_lab, gate):
     World.api.put_pod("agents", "resolver", labels=ROLE, ips=[UPSTREAM])
     def said():
-        return [c for c in cluster(gate)["conditions"] if c["type"] == "DnsPodInScope"]
+        return conditions(gate, "DnsPodInScope")
     true("agents/resolver" in wait_until(said, "the condition")[0]["message"], "which pod")
     World.api.remove_pod("agents", "resolver")
     wait_until(lambda: not said(), "its end")
@@ -381,7 +393,7 @@ def forbidden(_lab, gate):
     World.api.forbid = ("/api/v1/pods",)
     World.api.start()
     def said():
-        return [c for c in cluster(gate)["conditions"] if c["type"] == "PermissionMissing"]
+        return conditions(gate, "PermissionMissing")
     condition = wait_until(said, "the condition", 20)[0]
     true("ClusterRole" in condition["message"], condition["message"])
     World.api.forbid = ()
