@@ -56,7 +56,8 @@ Result<std::uintmax_t> remove_tree(const std::string& path) {
     }
   }
   fs::remove(path, failed);
-  if (failed && failed != std::errc::device_or_resource_busy) {  // a volume of this container
+  // A volume of this container is a mount point, and under a read-only root cannot even be asked to go.
+  if (failed && failed != std::errc::device_or_resource_busy && failed != std::errc::read_only_file_system) {
     return Error::from_errno("removing " + path, failed.value());
   }
   return count;

@@ -271,7 +271,8 @@ def dead_path(scene):
     api, probe = scene.api, scene.probe
     began = time.monotonic()
     scene.namespace.nft(f"""table inet cut {{
-        chain out {{ type filter hook output priority 0; tcp dport {PORT} drop; tcp sport {PORT} drop; }} }}""")
+        chain out {{ type filter hook output priority 0; tcp dport {PORT} drop; tcp sport {PORT} drop; }}
+        }}""")
     probe.expect("trouble", timeout=60, text=holds("does not answer in time"))
     noticed = time.monotonic() - began
     scene.namespace.nft("delete table inet cut")

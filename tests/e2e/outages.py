@@ -3,7 +3,7 @@
 from lab.commands import wait_until
 
 from .live_changes import INDEX, OTHER
-from .postern import BASE, SOCKET
+from .postern import BASE, SOCKET, now_utc
 
 
 def gate_holds(story, pod, when):
@@ -12,10 +12,10 @@ def gate_holds(story, pod, when):
                 allowed.startswith("HTTP") and "." not in denied and address == "ETIMEDOUT", f"{allowed} / {denied} / {address}")
 
 
-def new_lines(postern, before, words, timeout):
-    """The first line of the agent's log after `before` characters that has one of the words, or None."""
+def new_line(postern, since, words, timeout=60):
+    """The first line of the agent's log since then that has one of the words, or None."""
     def found():
-        return next((line for line in postern.log("agent")[before:].splitlines() if any(word in line for word in words)), None)
+        return next((line for line in postern.log("agent", since).splitlines() if any(word in line for word in words)), None)
     try:
         return wait_until(found, "the log", timeout)
     except TimeoutError:
@@ -24,26 +24,27 @@ def new_lines(postern, before, words, timeout):
 
 def restart_agent(postern, container):
     """Kills posternd without asking the API server, and waits until the kubelet has started another."""
-    before = len(postern.log("agent"))
+    since = now_utc()
     postern.cluster.node.run(["ctr", "--address", SOCKET, "--namespace", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", container])
-    wait_until(lambda: len(postern.log("agent")) > before, "posternd to be started again", 60)
-    return before
+    if not new_line(postern, since, ["is up"]):
+        raise TimeoutError("waited 60 s for posternd to be started again")
+    return since
 
 
 def api_server_away(story, postern, pod):
     """First under a running posternd, then at its start; nothing opens and nothing that is open closes."""
     control = postern.cluster.control
     container = postern.container_id("agent")
-    before = len(postern.log("agent"))
+    since = now_utc()
     control.stop_api_server()
     story.note("the API server is stopped")
-    line = new_lines(postern, before, ["API server", "api server"], 60)
-    story.check("posternd's log tells that the API server is away", bool(line), line or postern.log("agent")[before:][-300:])
+    line = new_line(postern, since, ["ApiServerUnreachable"])
+    story.check("posternd's log tells that the API server is away", bool(line), line or postern.log("agent")[-300:])
     gate_holds(story, pod, "API server away")
-    before = restart_agent(postern, container)
+    since = restart_agent(postern, container)
     story.note("posternd was killed; the kubelet has started another")
-    line = new_lines(postern, before, ["API server", "api server"], 60)
-    story.check("the new posternd's log tells that the API server is away", bool(line), line or postern.log("agent")[before:][-300:])
+    line = new_line(postern, since, ["ApiServerUnreachable"])
+    story.check("the new posternd's log tells that the API server is away", bool(line), line or postern.log("agent")[-300:])
     gate_holds(story, pod, "API server away at posternd's start")
     control.start_api_server()
     control.await_ready()
@@ -57,9 +58,9 @@ def no_permission(story, postern, pod):
     cluster = postern.cluster
     container = postern.container_id("agent")
     story.show("kubectl delete clusterrolebinding postern", cluster.kubectl("delete", "clusterrolebinding", "postern").out)
-    before = restart_agent(postern, container)
-    line = new_lines(postern, before, ["forbidden", "403", "may not"], 60)
-    story.check("posternd's log tells which permission it lacks", bool(line), line or postern.log("agent")[before:][-300:])
+    since = restart_agent(postern, container)
+    line = new_line(postern, since, ["forbidden"])
+    story.check("posternd's log tells which permission it lacks", bool(line), line or postern.log("agent")[-300:])
     status = postern.status()
     told = next((text.strip() for text in status.splitlines() if any(word in text for word in ("forbidden", "403", "may not"))), "")
     story.check("`postern status` tells it", bool(told), told or status[-300:])

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Postern in the cluster, handled as its user handles it: kubectl, the manifests, a ConfigMap of policies."""
+import datetime
 import json
 import os
 
@@ -12,6 +13,11 @@ NAMESPACE = "postern-system"
 SCOPE_LABEL = "postern.dev/enforce"
 BASE, UNINSTALL = "manifests/base", "manifests/uninstall"
 CONTAINERS = ("agent", "dns", "observer", "setup")
+
+
+def now_utc():
+    """A time to compare with those of a container's log."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")
 
 
 class Postern:
@@ -67,16 +73,17 @@ class Postern:
         """`postern status`: as it is printed; it exits with 3 when something is wrong, and says what."""
         return self.command("status", check=False).out
 
-    def log(self, container):
-        """All that a container of the pod said, also before it was started again. Read on the node: needs no API server."""
+    def log(self, container, since="", workload="postern"):
+        """What a container of the pod said, also before it was started again, as far as the kubelet keeps it: all, or since
+        a time of now_utc(). Read on the node: needs no API server."""
         folder = self.cluster.node.path("/var/log/pods")
         lines = []
         for pod in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-            if pod.startswith(NAMESPACE + "_postern-") and os.path.isdir(os.path.join(folder, pod, container)):
+            if pod.startswith(f"{NAMESPACE}_{workload}-") and os.path.isdir(os.path.join(folder, pod, container)):
                 for name in sorted(os.listdir(os.path.join(folder, pod, container)), key=lambda n: (len(n), n)):
                     with open(os.path.join(folder, pod, container, name), encoding="utf-8", errors="replace") as file:
                         # time, stream and a flag come before what was written.
-                        lines += [line.rstrip("\n").split(" ", 3)[-1] for line in file]
+                        lines += [line.rstrip("\n").split(" ", 3)[-1] for line in file if line > since]
         return "\n".join(lines)
 
     def set_policies(self, policies):
@@ -101,8 +108,11 @@ class Postern:
         self.cluster.kubectl("delete", "daemonset", "postern", "-n", NAMESPACE, timeout=120)
         self.story.show(f"kubectl delete daemonset postern -n {NAMESPACE}", "")
         self.kustomize("apply", UNINSTALL)
-        wait_until(lambda: self.cluster.get("daemonset", "postern-uninstall", "-n", NAMESPACE)["status"].get("numberReady") == 1,
-                   "the uninstall pod to be ready", 90)
+        try:
+            wait_until(lambda: self.cluster.get("daemonset", "postern-uninstall", "-n", NAMESPACE)["status"].get("numberReady") == 1,
+                       "the uninstall pod to be ready", 90)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; its log:\n{self.log('remove', workload='postern-uninstall')[-2000:]}") from None
         self.kustomize("delete", UNINSTALL)
         self.kustomize("delete", BASE)
         self.cluster.await_gone("namespace", NAMESPACE)

@@ -183,6 +183,16 @@ def test_remove(programs, dns):
     check(status == 0, f"again: {status} {text}")
     output("ip", "link", "del", "sb1")
 
+    # As the uninstalling pod has it: the folder is a volume, and what is around it is read-only.
+    os.makedirs("/run/root")
+    output("mount", "-t", "tmpfs", "none", "/run/root")
+    os.makedirs("/run/root/postern")
+    output("mount", "-t", "tmpfs", "none", "/run/root/postern")
+    open("/run/root/postern/left", "wb").close()
+    output("mount", "-o", "remount,ro", "/run/root")
+    status, text = programs.setup("remove", "--profiles", PROFILES, "--run-dir", "/run/root/postern")
+    check(status == 0 and not os.listdir("/run/root/postern"), f"a volume under a read-only root: {status} {text}")
+
 
 def inside(arguments):
     output("mount", "-t", "tmpfs", "none", "/run")
