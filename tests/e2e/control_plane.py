@@ -68,6 +68,9 @@ class ControlPlane:
             "--allow-privileged=false"])  # so nothing of Postern's can be privileged
 
     def stop_api_server(self):
+        """It is gone when this returns. SIGTERM alone would have it serve the watches that it has for another minute, and the
+        daemon's own process is the nsenter before it."""
+        self.node.run(["kill", "-KILL", *self.node.run(["pgrep", "-x", "kube-apiserver"]).out.split()])
         self.daemons["kube-apiserver"].stop()
 
     def await_ready(self, timeout=60):
