@@ -58,6 +58,8 @@ def with_gate(story, postern):
         seen = False
     postern.show_command("observe", "--blocked", "--last", "20")
     story.check("both denials are in the flow log", seen)
+    status = postern.show_command("status")
+    story.check("the window of discovery is measured", "1 new interfaces, open for 0.0 ms" not in status and "1 new interfaces" in status)
     return pod
 
 

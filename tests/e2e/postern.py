@@ -114,5 +114,5 @@ class Postern:
         except TimeoutError as error:
             raise TimeoutError(f"{error}; its log:\n{self.log('remove', workload='postern-uninstall')[-2000:]}") from None
         self.kustomize("delete", UNINSTALL)
-        self.kustomize("delete", BASE)
+        self.kustomize("delete", BASE, "--ignore-not-found")  # its DaemonSet is gone
         self.cluster.await_gone("namespace", NAMESPACE)
