@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+import tempfile
 
 from lab.commands import wait_until
 
@@ -30,11 +31,15 @@ class Postern:
         result = self.cluster.kubectl(verb, "-k", os.path.join(ROOT, folder), *words, timeout=120)
         self.story.show(f"kubectl {' '.join([verb, '-k', folder, *words])}", result.out)
 
+    def show_kubectl(self, *words):
+        self.story.show("kubectl " + " ".join(words), self.cluster.kubectl(*words, timeout=120).out)
+
     def install(self):
         names = self.cluster.worker.load_image(self.archive)
         self.story.note(f"imported {' '.join(names)} from {os.path.relpath(self.archive, ROOT)}")
         self.kustomize("apply", BASE)
         self.await_ready()
+        self.show_kubectl("rollout", "status", "daemonset/postern", "-n", NAMESPACE)
 
     def await_ready(self, timeout=120):
         """Until the DaemonSet's pod is Ready; says what its containers said if it does not become it."""
@@ -88,8 +93,12 @@ class Postern:
 
     def set_policies(self, policies):
         """The ConfigMap that holds the policy files: {file name: text}."""
-        self.cluster.apply(json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "postern-policies", "namespace": NAMESPACE},
-                                       "data": policies}))
+        folder = tempfile.mkdtemp(dir=self.cluster.folder, prefix="policies-")
+        for name, text in policies.items():
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        words = ["create", "configmap", "postern-policies", "-n", NAMESPACE, "--from-file", folder, "--dry-run=client", "-o", "yaml"]
+        self.cluster.apply(self.cluster.kubectl(*words).out)
 
     def kill(self, container):
         """SIGKILL to a container's first process, by the runtime; the kubelet starts it again."""
@@ -113,6 +122,7 @@ class Postern:
                        "the uninstall pod to be ready", 90)
         except TimeoutError as error:
             raise TimeoutError(f"{error}; its log:\n{self.log('remove', workload='postern-uninstall')[-2000:]}") from None
+        self.show_kubectl("rollout", "status", "daemonset/postern-uninstall", "-n", NAMESPACE)
         self.kustomize("delete", UNINSTALL)
         self.kustomize("delete", BASE, "--ignore-not-found")  # its DaemonSet is gone
         self.cluster.await_gone("namespace", NAMESPACE)
