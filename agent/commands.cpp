@@ -166,8 +166,8 @@ void Commands::status(const ControlServer::Respond& respond) {
   }
   if (!parts_.dns.started()) {
     status.add_problems(
-        "no policies are in force yet: sandboxes of before go on under theirs, new ones are denied everything, until the "
-        "policies are mended");
+        "no policies are in force yet: sandboxes of before go on under theirs, new ones are denied everything, until "
+        "the policies are mended");
   } else if (!parts_.dns.connected()) {
     status.add_problems(
         "postern-dns is not running, so sandboxes resolve no name: start it (systemctl start postern-dns)");
@@ -235,10 +235,10 @@ void Commands::list(const ControlServer::Respond& respond) {
 
 void Commands::attach(const api::SandboxAttachRequest& request, const ControlServer::Respond& respond) {
   AttachWish wish{.interface = request.interface(),
-                        .policy = request.policy(),
-                        .addresses = {request.addresses().begin(), request.addresses().end()},
-                        .mac = request.mac(),
-                        .search = {request.search().begin(), request.search().end()}};
+                  .policy = request.policy(),
+                  .addresses = {request.addresses().begin(), request.addresses().end()},
+                  .mac = request.mac(),
+                  .search = {request.search().begin(), request.search().end()}};
   auto policy = parts_.policies.policies().key_of(wish.policy);
   if (!policy) {
     return respond_error(respond, policy.error());

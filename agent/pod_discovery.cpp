@@ -407,10 +407,11 @@ void PodDiscovery::report(const PairingWorld& world) {
                                            "found when it is made again)");
   const auto held = find_held();
   parts_.conditions.set("InterfaceHeld", "PodUnknown",
-                        held.empty() ? ""
-                                     : joined(held) +
-                                           " is denied everything, because it is not known yet which pod's it is, or "
-                                           "under which policy: if it is nobody's in scope, `postern sandbox detach` it");
+                        held.empty()
+                            ? ""
+                            : joined(held) +
+                                  " is denied everything, because it is not known yet which pod's it is, or "
+                                  "under which policy: if it is nobody's in scope, `postern sandbox detach` it");
   parts_.conditions.set("SandboxRefused", "TryingAgain",
                         refused_.empty() ? "" : refused_.begin()->second + "; it stays shut, and is tried again");
 }
