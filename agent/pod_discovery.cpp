@@ -162,6 +162,7 @@ PairingWorld PodDiscovery::describe_world() {
   PairingWorld world;
   world.ready = watch_->synced() && policies_in_force_;
   world.strict = parts_.config.scope.strict;
+  world.any_policy = policies_in_force_ && !parts_.policies.policies().policies.empty();
   add_pods(world);
   add_links(world);
   for (const Sandbox* sandbox : parts_.sandboxes.all()) {
@@ -398,6 +399,15 @@ std::vector<std::string> PodDiscovery::find_held() {
 }
 
 void PodDiscovery::report(const PairingWorld& world) {
+  // Told as soon as the namespace is labelled, not when somebody wonders why his pod does not start.
+  const bool none = plan_.in_scope != 0 && policies_in_force_ && !world.any_policy;
+  parts_.conditions.set("NoPolicies", "FolderEmpty",
+                        none
+                            ? "there is no policy in " + parts_.config.policies +
+                                  ", so new pods in scope are denied everything until the first one comes: apply the "
+                                  "ConfigMap postern-policies (the kubelet may take a minute to bring it), or take the "
+                                  "label postern.dev/enforce off the namespace"
+                            : "");
   const auto lost = find_lost(world);
   parts_.conditions.set("PodWithoutGate", "NoInterfaceFound",
                         lost.empty() ? ""

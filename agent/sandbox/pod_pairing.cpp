@@ -118,7 +118,7 @@ class Pairing {
       const bool has_link = owned_.contains(i);
       if (pod.scope == ScopeAnswer::kIn) {
         ++plan_.in_scope;
-        plan_.unselected += pod.policy.empty() ? 1 : 0;
+        plan_.unselected += pod.policy.empty() && world_.any_policy ? 1 : 0;
         if (!has_link) {
           plan_.waiting.push_back(i);
           if (!pod.addresses.empty()) {
@@ -160,7 +160,8 @@ class Pairing {
       release_held(link, sandbox);
       plan_.open.push_back(link.ifindex);
     }
-    if (pod.scope != ScopeAnswer::kIn || !world_.ready) {
+    const bool decidable = world_.ready && (world_.any_policy || world_.strict);
+    if (pod.scope != ScopeAnswer::kIn || !decidable) {
       // Denying takes no more knowledge than that it is in scope. A pod that runs already goes on as
       // it is for the moment: perhaps no policy selects it, and it must not be cut off by a restart of ours.
       if (pod.scope == ScopeAnswer::kIn && sandbox == nullptr && link.young) {

@@ -11,7 +11,7 @@
 //
 // Asked again after every change; a step already on its way is not in `sandboxes` yet, so the caller
 // leaves out the interfaces it is at work on. Opening anything (release) takes a world that is
-// `ready`; denying does not.
+// `ready`, and a policy that could have selected it; denying does not.
 #pragma once
 
 #include <cstdint>
@@ -59,6 +59,9 @@ struct PairingSandbox {
 struct PairingWorld {
   bool ready = false;   ///< All pods and namespaces are known, and the policies are in force.
   bool strict = false;  ///< What no policy selects stays denied.
+  /// There is a policy at all. Without one nothing is known to be left open on purpose: perhaps the
+  /// kubelet has not brought the first ConfigMap yet.
+  bool any_policy = false;
   std::vector<PairingPod> pods;
   std::vector<PairingLink> links;
   std::vector<PairingSandbox> sandboxes;

@@ -39,16 +39,26 @@ def install(story, cluster, archive):
     postern.install()
     words = ["label", "namespace", agent_pod.NAMESPACE, f"{SCOPE_LABEL}=true"]
     story.show("kubectl " + " ".join(words), cluster.kubectl(*words).out)
-    postern.set_policies({"reference-agent.yaml": live_changes.reference_policy()})
     story.show("kubectl get pods -A -o wide", cluster.kubectl("get", "pods", "-A", "-o", "wide").out)
     return postern
+
+
+def before_the_first_policy(story, postern, pod):
+    """The ConfigMap is not there, or the kubelet has not brought it: that must not pass for "no policy selects it"."""
+    seen = pod.lookup(live_changes.INDEX), pod.connect("8.8.8.8", 443)
+    story.check("before the first policy the pod is denied everything", "." not in seen[0] and seen[1] == "ETIMEDOUT", " / ".join(seen))
+    line = next((line.strip() for line in postern.status().splitlines() if "NoPolicies" in line), "")
+    story.check("`postern status` tells why", bool(line), line)
 
 
 def with_gate(story, postern):
     story.part("With the gate: what the policy allows, and nothing else")
     pod = agent_pod.AgentPod(postern.cluster, "agent-1")
-    live_changes.await_names(pod, [live_changes.INDEX], [])  # until the kubelet has brought the ConfigMap
-    story.note(f"pod {pod.namespace}/{pod.name} runs at {pod.address}")
+    story.note(f"pod {pod.namespace}/{pod.name} runs at {pod.address}; there is no policy yet")
+    before_the_first_policy(story, postern, pod)
+    postern.set_policies({"reference-agent.yaml": live_changes.reference_policy()})
+    took = live_changes.await_names(pod, [live_changes.INDEX], [live_changes.OTHER])
+    story.check("the first policy opens what it allows", took is not None, f"{took:.1f} s after kubectl; the kubelet takes most of it" if took else "")
     story.five_steps(pod, demo.WITH_GATE)
     wanted = ("blocked-example.example.com", "8.8.8.8:443")
     try:

@@ -249,6 +249,33 @@ def policies(_lab, gate):
     is_shut(pod)
 
 
+@case("without any policy what is attached is shut, a new pod is held, and a condition says why; the first policy ends it")
+def no_policies(lab, gate):
+    pod = World.pods["one"]
+    for name in POLICIES:
+        gate.remove_policy(name)
+    gate.reload()
+    true(sandbox_of(gate, pod), "the sandbox")
+    is_shut(pod)
+    equal(pod.asks(), [], "a lookup")
+    World.api.put_pod("agents", "early", labels=ROLE)
+    wait_until(lambda: cluster(gate)["pods"]["waiting"] == 1, "the pod to wait")
+    early = World.pods["early"] = Pod(lab).plug().number_it()
+    World.api.put_pod("agents", "early", labels=ROLE, ips=[early.v4], phase="Running")
+    wait_until(lambda: sandbox_of(gate, early), "the interface to be held")
+    is_shut(early)
+    wait_until(lambda: conditions(gate, "NoPolicies"), "the condition")
+    for name, text in POLICIES.items():
+        gate.write_policy(name, text)
+    gate.reload()
+    under(gate, early, "agents/agent", "early")
+    under(gate, pod, "agents/agent", "one")
+    wait_until(lambda: pod.asks() == [ALLOWED], "lookups")
+    equal(conditions(gate, "NoPolicies"), [], "the condition")
+    World.api.remove_pod("agents", "early")
+    World.pods.pop("early").unplug()
+
+
 @case("a namespace that leaves the scope lets its pods go; one that enters it shuts them")
 def namespaces(_lab, gate):
     pod, other = World.pods["one"], World.pods["two"]

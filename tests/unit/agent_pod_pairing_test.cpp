@@ -42,6 +42,7 @@ PairingWorld world(std::vector<PairingPod> pods,
                    std::vector<PairingSandbox> sandboxes = {}) {
   PairingWorld made;
   made.ready = true;
+  made.any_policy = true;
   made.pods = std::move(pods);
   made.links = std::move(links);
   made.sandboxes = std::move(sandboxes);
@@ -111,6 +112,27 @@ TEST_CASE("pairing: what no policy selects is let go, or denied where that is st
   CHECK(steps(unselected).empty());
   unselected.sandboxes = {};
   CHECK(steps(unselected) == "attach 7 a");
+}
+
+TEST_CASE("pairing: before the first policy new pods are held, and nothing in scope is let go", "[agent]") {
+  auto early = world({pod("a", kIn, "10.0.0.2", "")}, {link(kLink, "10.0.0.2", true)});
+  early.any_policy = false;
+  CHECK(steps(early) == "hold 7 a");
+  early.sandboxes = {held(kLink)};
+  CHECK(steps(early).empty());
+  early.sandboxes = {of_pod(kLink, "a", "")};
+  CHECK(steps(early).empty());
+  CHECK(pair_pods(early).unselected == 0);
+  // One that ran before goes on as it is; strict denies it as ever.
+  early.sandboxes = {};
+  early.links = {link(kLink, "10.0.0.2", false)};
+  CHECK(steps(early).empty());
+  early.strict = true;
+  CHECK(steps(early) == "attach 7 a");
+  // What is out of scope needs no policy to be let go.
+  auto left = world({pod("a", kOut, "10.0.0.2")}, {link(kLink, "10.0.0.2")}, {of_pod(kLink, "a")});
+  left.any_policy = false;
+  CHECK(steps(left) == "release 7");
 }
 
 TEST_CASE("pairing: a namespace that is out of scope now lets its pods go, once that is known", "[agent]") {
@@ -283,7 +305,7 @@ TEST_CASE("pairing: in every small world nothing in scope is opened and nothing 
   int worlds = 0;
   for (const ScopeAnswer scope_a : {kIn, kOut, kUnknown}) {
     for (const ScopeAnswer scope_b : {kIn, kOut, kUnknown}) {
-      for (int bits = 0; bits < 128; ++bits) {
+      for (int bits = 0; bits < 256; ++bits) {
         for (const auto& sandboxes : kSandboxes) {
           PairingPod a = pod("a", scope_a, (bits & 1) != 0 ? "10.0.0.2" : nullptr, (bits & 2) != 0 ? "ns/agent" : "");
           PairingPod b = pod("b", scope_b, (bits & 4) != 0 ? "10.0.0.3" : nullptr);
@@ -291,6 +313,7 @@ TEST_CASE("pairing: in every small world nothing in scope is opened and nothing 
           PairingWorld all = world({a, b}, {one}, sandboxes);
           all.ready = (bits & 32) != 0;
           all.strict = (bits & 64) != 0;
+          all.any_policy = (bits & 128) != 0 || !a.policy.empty();
           const PairingPlan plan = pair_pods(all);
           ++worlds;
           REQUIRE(plan.steps.size() <= 1);
@@ -320,7 +343,8 @@ TEST_CASE("pairing: in every small world nothing in scope is opened and nothing 
               REQUIRE_FALSE(sandboxes.empty());
               const bool of_a = sandboxes[0].pod.uid == "uid-a" || (sandboxes[0].held && (bits & 9) == 9);
               const bool of_b = sandboxes[0].pod.uid == "uid-b";
-              const bool a_opens = scope_a == kOut || (scope_a == kIn && a.policy.empty() && !all.strict);
+              const bool a_opens =
+                  scope_a == kOut || (scope_a == kIn && a.policy.empty() && !all.strict && all.any_policy);
               if (of_a) {
                 REQUIRE(a_opens);
               } else if (of_b) {
@@ -336,7 +360,7 @@ TEST_CASE("pairing: in every small world nothing in scope is opened and nothing 
       }
     }
   }
-  CHECK(worlds == 3 * 3 * 128 * 4);
+  CHECK(worlds == 3 * 3 * 256 * 4);
 }
 
 }  // namespace
