@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "policies/allowlist_template.h"
 #include "policies/diagnostics.h"
 #include "policies/model.h"
 #include "policies/yaml_field.h"
