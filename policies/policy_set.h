@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "policies/allowlist_template.h"
 #include "policies/image.h"
 
 namespace postern {
