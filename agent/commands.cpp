@@ -7,10 +7,10 @@
 #include <ctime>
 #include <sstream>
 
+#include "agent/explain_reply.h"
 #include "agent/sandbox/discovery.h"
 #include "agent/policy_files.h"
 #include "base/log.h"
-#include "policies/never_list.h"
 
 namespace postern {
 namespace {
@@ -46,19 +46,6 @@ bool is_part(const std::string& policy, const std::string& key) {
   return ("+" + key + "+").find("+" + policy + "+") != std::string::npos;
 }
 
-void fill_explanation(const Explanation& explained, api::ExplainReply& reply) {
-  reply.set_allowed(explained.allowed);
-  reply.set_verdict(explained.verdict);
-  for (const Rule* rule : explained.rules) {
-    auto& added = *reply.add_rules();
-    added.set_text(rule->to_string());
-    added.set_origin(rule->origin.to_string());
-  }
-  for (const std::string& note : explained.notes) {
-    reply.add_notes(note);
-  }
-}
-
 }  // namespace
 
 Commands::Commands(Parts parts) : parts_(parts), started_(SystemClock().now()) {}
@@ -86,7 +73,7 @@ void Commands::handle(const api::ControlRequest& request, const ControlServer::R
     case api::ControlRequest::kSandboxDetach:
       return detach(request.sandbox_detach(), respond);
     case api::ControlRequest::kExplain:
-      return explain_target(request.explain(), respond);
+      return explain(request.explain(), respond);
     case api::ControlRequest::COMMAND_NOT_SET:
       return respond_error(
           respond,
@@ -281,14 +268,10 @@ void Commands::detach(const api::SandboxDetachRequest& request, const ControlSer
   });
 }
 
-void Commands::explain_target(const api::ExplainRequest& request, const ControlServer::Respond& respond) {
+void Commands::explain(const api::ExplainRequest& request, const ControlServer::Respond& respond) {
   const Sandbox* sandbox = parts_.sandboxes.find(request.sandbox());
   if (sandbox == nullptr) {
     return respond_error(respond, no_such_sandbox(request.sandbox()));
-  }
-  const auto target = Target::parse(request.target());
-  if (!target) {
-    return respond_error(respond, target.error());
   }
   const auto image = parts_.policies.image_of(*sandbox);
   if (!image) {
@@ -297,51 +280,16 @@ void Commands::explain_target(const api::ExplainRequest& request, const ControlS
   }
   api::ControlReply reply;
   auto& explained = *reply.mutable_explain();
-  explained.set_policy(image->name);
-  fill_explanation(explain(*image, sandbox->search, *target), explained);
-  if (target->address) {
-    explain_grants(*sandbox, *target, *image, explained);
+  if (request.target().empty()) {
+    explain_all(*sandbox, *image, explained);
+    return respond(reply);
   }
+  const auto target = Target::parse(request.target());
+  if (!target) {
+    return respond_error(respond, target.error());
+  }
+  explain_target(parts_.gate, *sandbox, *image, *target, explained);
   respond(reply);
-}
-
-/// What lookups have opened beside the rules: the policy alone does not know.
-void Commands::explain_grants(const Sandbox& sandbox,
-                              const Target& target,
-                              const PolicyImage& image,
-                              api::ExplainReply& reply) {
-  const CidrVerdict* cidr = image.find_cidr(*target.address);
-  const bool denied =
-      cidr != nullptr && (target.port == 0 ? !cidr->deny.empty() : cidr->deny.contains(target.protocol, target.port));
-  if (denied || is_never_allowed(*target.address)) {
-    return;  // no lookup opens these
-  }
-  const auto grants = parts_.gate.grants_of(sandbox.slot);
-  const auto grant = grants ? grants->lookup(to_kernel(*target.address))
-                            : Result<std::optional<egress_grant>>(std::optional<egress_grant>());
-  if (!grant || !*grant) {
-    return;
-  }
-  const BootNs now = SystemClock().now();
-  for (const egress_grant_slot& slot : (*grant)->slots) {
-    const Rule* rule = image.find_rule(slot.rule);
-    if (slot.deadline_boot_ns <= now.ns || rule == nullptr ||
-        !(target.port == 0 || rule->ports.contains(target.protocol, target.port))) {
-      continue;
-    }
-    const auto name = parts_.gate.names().lookup(slot.name);
-    const std::string learnt =
-        name && *name ? text_of({(*name)->wire, (*name)->length}) : "a name that matches this rule";
-    auto& added = *reply.add_rules();
-    added.set_text(rule->to_string());
-    added.set_origin(rule->origin.to_string());
-    reply.add_notes("A lookup of " + learnt + " opened it for another " +
-                    std::to_string((BootNs{slot.deadline_boot_ns} - now) / kNsPerS) + " s.");
-    if (!reply.allowed()) {
-      reply.set_allowed(true);
-      reply.set_verdict(target.to_string() + " is allowed now, because this sandbox looked up " + learnt);
-    }
-  }
 }
 
 }  // namespace postern

@@ -12,7 +12,6 @@
 #include "agent/control_server.h"
 #include "agent/gate_watch.h"
 #include "agent/policy_control.h"
-#include "policies/explain.h"
 
 namespace postern {
 
@@ -52,8 +51,7 @@ class Commands {
   void list(const ControlServer::Respond& respond);
   void attach(const api::SandboxAttachRequest& request, const ControlServer::Respond& respond);
   void detach(const api::SandboxDetachRequest& request, const ControlServer::Respond& respond);
-  void explain_target(const api::ExplainRequest& request, const ControlServer::Respond& respond);
-  void explain_grants(const Sandbox& sandbox, const Target& target, const PolicyImage& image, api::ExplainReply& reply);
+  void explain(const api::ExplainRequest& request, const ControlServer::Respond& respond);
   api::SandboxReply describe(const Sandbox& sandbox);
   Error no_such_sandbox(const std::string& name) const;
 

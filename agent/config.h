@@ -37,7 +37,11 @@ struct Config {
   std::string dns_socket() const { return run_dir + "/dns.sock"; }
   std::string sandboxes_file() const { return run_dir + "/sandboxes.json"; }
   /// What policies are compiled against.
-  Inventory inventory() const { return {.pods = kubernetes.pod_cidrs}; }
+  Inventory inventory() const {
+    Inventory inventory;
+    inventory.pods = kubernetes.pod_cidrs;
+    return inventory;
+  }
 };
 
 /// Text in, config out. What is wrong goes to *diagnostics; use the result only if it did not fail.

@@ -11,7 +11,9 @@
 namespace postern {
 namespace {
 
-std::string bytes_of(const Address& address) { return {reinterpret_cast<const char*>(address.bytes.data()), address.bytes.size()}; }
+std::string bytes_of(const Address& address) {
+  return {reinterpret_cast<const char*>(address.bytes.data()), address.bytes.size()};
+}
 
 /// The owner of a rule's merged grants.
 std::map<std::uint32_t, std::uint32_t> groups_by_rule(const PolicyImage& image) {
@@ -23,8 +25,6 @@ std::map<std::uint32_t, std::uint32_t> groups_by_rule(const PolicyImage& image) 
   }
   return groups;
 }
-
-bool is_name_rule(const Rule& rule) { return rule.kind == RuleKind::kAllowName || rule.kind == RuleKind::kLookupOnly; }
 
 }  // namespace
 
@@ -45,12 +45,12 @@ std::string policy_feed(std::uint32_t id, const PolicyImage& image, const PortSe
   policy.set_name(image.name);
   const auto groups = groups_by_rule(image);
   for (const Rule& rule : image.rules) {
-    const auto pattern = DnsName::from_text(rule.target);
-    if (!is_name_rule(rule) || !pattern) {
+    if (!rule.pattern) {
       continue;
     }
     auto& added = *policy.add_rules();
-    added.set_pattern(pattern->bytes());
+    added.set_pattern(rule.pattern->labels().bytes());
+    added.set_below(rule.pattern->below());
     added.set_id(rule.id);
     added.set_port_set(port_set_of(rule.ports));
     const auto group = groups.find(rule.id);
@@ -132,7 +132,7 @@ std::string observer_policy(std::uint32_t id, const PolicyImage& image) {
     added.set_id(rule.id);
     added.set_text(rule.to_string());
     added.set_origin(rule.origin.to_string());
-    added.set_deny(rule.kind == RuleKind::kDenyCidr);
+    added.set_deny(rule.kind == RuleKind::kDenyCidr || rule.kind == RuleKind::kClosed);
   }
   return update.SerializeAsString();
 }

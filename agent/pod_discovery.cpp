@@ -100,7 +100,12 @@ void PodDiscovery::set_dns_backends(DnsBackends backends) {
 std::string PodDiscovery::select(const PolicySet& set, const Sandbox& sandbox) const {
   const Labels* labels = labels_of(sandbox.pod);
   // What is not known any more, or not yet, keeps what it has.
-  return labels == nullptr ? sandbox.policy : set.select(sandbox.pod.space, *labels);
+  return labels == nullptr ? sandbox.policy : set.select(identity_of(sandbox.pod.space, *labels));
+}
+
+PodIdentity PodDiscovery::identity_of(const std::string& space, const Labels& labels) const {
+  const auto found = watch_->namespaces().find(space);
+  return {space, found == watch_->namespaces().end() ? Labels() : found->second.labels, labels};
 }
 
 const Labels* PodDiscovery::labels_of(const PodRef& pod) const {
@@ -131,7 +136,7 @@ void PodDiscovery::add_pods(PairingWorld& world) {
       added.scope = ScopeAnswer::kOut;
     }
     if (added.scope == ScopeAnswer::kIn && policies_in_force_) {
-      added.policy = parts_.policies.policies().select(pod.space, pod.labels);
+      added.policy = parts_.policies.policies().select(identity_of(pod.space, pod.labels));
     }
     world.pods.push_back(std::move(added));
   }

@@ -71,6 +71,7 @@ class PodDiscovery {
   void add_pods(PairingWorld& world);
   void add_links(PairingWorld& world);
   ScopeAnswer scope_of_space(const std::string& name) const;
+  PodIdentity identity_of(const std::string& space, const Labels& labels) const;
   void run(const PairingStep& step, const PairingWorld& world);
   void shut(const HostLink& link, bool holding);
   void attach(const PairingStep& step, const PairingPod* pod);

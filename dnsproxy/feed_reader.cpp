@@ -19,6 +19,11 @@ Result<DnsName> read_name(const std::string& bytes) {
   return DnsName::from_wire({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
 }
 
+Result<NamePattern> read_pattern(const api::DnsRule& rule) {
+  const std::string& bytes = rule.pattern();
+  return NamePattern::from_wire({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, rule.below());
+}
+
 template <typename Message>
 bool parse(Message& message, std::string_view body) {
   return message.ParseFromArray(body.data(), static_cast<int>(body.size()));
@@ -89,7 +94,7 @@ Result<std::shared_ptr<const WorkerPolicy>> read_policy(std::string_view body) {
     policy->private_allowed.push_back({*address, static_cast<std::uint8_t>(prefix.bits())});
   }
   for (const auto& rule : message.rules()) {
-    auto pattern = read_name(rule.pattern());
+    auto pattern = read_pattern(rule);
     if (!pattern) {
       return std::move(pattern).error();
     }

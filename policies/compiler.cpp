@@ -1,96 +1,159 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From a policy to its image. CIDR rules nest or are disjoint, so sorting them puts every prefix
-// behind those that contain it, and one pass with a stack resolves all overlaps.
+// From the policies of a sandbox to its image. CIDR rules nest or are disjoint, so sorting them puts
+// every prefix behind those that contain it, and one pass with a stack resolves all overlaps.
 #include <algorithm>
+#include <deque>
 #include <map>
+#include <unordered_map>
+#include <unordered_set>
 
+#include "policies/cidr_judge.h"
+#include "policies/family_rules.h"
 #include "policies/image.h"
 #include "policies/never_list.h"
+#include "policies/peer_resolver.h"
+#include "policies/policy_union.h"
+#include "policies/rule_hash.h"
 
 namespace postern {
 namespace {
 
-std::uint64_t hash_of(std::string_view text, std::uint64_t hash = 14695981039346656037ull) {
-  for (const char c : text) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ull;  // FNV-1a
-  }
-  return hash;
-}
-
-std::uint32_t fold(std::uint64_t hash) { return static_cast<std::uint32_t>(hash ^ (hash >> 32)) & 0x7fffffffu; }
-
 constexpr std::uint8_t kZeroV4[4] = {};
 
-std::string content_of(const Rule& rule) {
-  std::string text = std::string(verb_of(rule.kind)) + "|" + rule.target + "|" + rule.ports.to_string();
-  for (const Prefix& hole : rule.except) {
-    text += "|" + hole.to_string();
+RuleKind kind_of(PeerRule::Action action) {
+  switch (action) {
+    case PeerRule::Action::kAllow:
+      return RuleKind::kAllowCidr;
+    case PeerRule::Action::kDeny:
+      return RuleKind::kDenyCidr;
+    case PeerRule::Action::kPass:
+      return RuleKind::kPassCidr;
   }
-  return text;
+  return RuleKind::kDenyCidr;
+}
+
+RuleAction action_of(RuleKind kind) {
+  return kind == RuleKind::kAllowCidr  ? RuleAction::kAllow
+         : kind == RuleKind::kPassCidr ? RuleAction::kPass
+                                       : RuleAction::kDeny;
+}
+
+std::string owner_of(const Policy& policy) {
+  return policy.kind + " " + (policy.space.empty() ? "" : policy.space + "/") + policy.name;
 }
 
 class Compiler {
  public:
-  Compiler(const Policy& policy, const Inventory& inventory, Diagnostics& diagnostics)
-      : policy_(policy), inventory_(inventory), diagnostics_(diagnostics), image_(std::make_shared<PolicyImage>()) {}
+  Compiler(const std::vector<const Policy*>& policies, const Inventory& inventory, Diagnostics& diagnostics)
+      : policies_(policies),
+        inventory_(inventory),
+        diagnostics_(diagnostics),
+        families_(sort_families(policies)),
+        image_(std::make_shared<PolicyImage>()) {}
 
   std::shared_ptr<const PolicyImage> run() {
-    image_->name = policy_.name;
-    image_->space = policy_.space;
-    image_->dns = policy_.dns;
+    image_->name = joined_name(policies_);
+    image_->space = policies_.empty() ? "" : policies_.front()->space;
+    image_->dns = joined_dns(policies_);
     add_names();
-    add_cidrs(RuleKind::kDenyCidr, policy_.deny_cidrs);
-    add_cidrs(RuleKind::kAllowCidr, policy_.allow_cidrs);
+    add_families();
     add_inbound();
-    resolve_cidrs();
+    resolve_cidrs_of_both();
     make_groups();
     image_->names.freeze();
     check_matches();
-    fingerprint();
+    image_->fingerprint = fingerprint_of(*image_);
     return diagnostics_.failed() ? nullptr : image_;
   }
 
  private:
   /// Index of the rule; rules with equal content are one, with the first origin.
   std::size_t add_rule(Rule rule) {
-    const std::string content = content_of(rule);
-    if (const auto known = by_content_.find(content); known != by_content_.end()) {
-      return known->second;
+    std::uint64_t hash = content_hash(rule);
+    for (auto known = by_content_.find(hash); known != by_content_.end(); known = by_content_.find(++hash)) {
+      if (same_content(image_->rules[known->second], rule)) {
+        return known->second;
+      }
     }
-    rule.id = fold(hash_of(content));
+    by_content_[hash] = image_->rules.size();
+    rule.id = fold(hash);
     // Two rules of one policy with one id would be told apart by nothing: step on, always in the same order.
-    while (rule.id == 0 || ids_.contains(rule.id)) {
-      rule.id = (rule.id + 1) & 0x7fffffffu;
+    while (rule.id == 0 || !ids_.insert(rule.id).second) {
+      rule.id = (rule.id + 1) & kRuleIdMask;
     }
-    ids_[rule.id] = image_->rules.size();
-    by_content_[content] = image_->rules.size();
     image_->rules.push_back(std::move(rule));
     return image_->rules.size() - 1;
   }
 
-  void add_names() {
-    for (const NameRule& name : policy_.allow_names) {
-      const auto kind = name.ports.empty() ? RuleKind::kLookupOnly : RuleKind::kAllowName;
-      const std::size_t before = image_->rules.size();
-      const std::size_t index = add_rule({0, kind, name.pattern.text(), name.ports, {}, name.origin});
-      if (index == before) {
-        image_->names.add(name.pattern, static_cast<std::uint32_t>(index));
-      }
-    }
+  static Rule rule_of(RuleKind kind, const Policy& owner, const Origin& origin) {
+    Rule rule;
+    rule.kind = kind;
+    rule.origin = origin;
+    rule.owner = owner_of(owner);
+    rule.family = owner.family;
+    rule.tier = owner.tier;
+    return rule;
   }
 
-  void add_cidrs(RuleKind kind, const std::vector<CidrRule>& cidrs) {
-    for (const CidrRule& cidr : cidrs) {
-      const std::size_t index = add_rule({0, kind, cidr.prefix.to_string(), cidr.ports, cidr.except, cidr.origin});
-      at_prefix_[cidr.prefix].push_back({index, cidr.prefix});
-      for (const Prefix& hole : cidr.except) {
-        at_prefix_[hole];  // what holds inside the hole differs, so it needs an entry
-      }
-      if (kind == RuleKind::kAllowCidr) {
-        warn_never_listed(cidr);
+  void add_names() {
+    JoinedNames joined = join_names(families_, inventory_);
+    for (JoinedName& name : joined.rules) {
+      // Beside a family that closes by ports "every protocol" could not be taken back again.
+      const PortSet ports = families_.size() > 1 && name.ports.is_all() ? PortSet::all_ranges() : std::move(name.ports);
+      Rule rule = rule_of(ports.empty() ? RuleKind::kLookupOnly : RuleKind::kAllowName, *name.owner, name.origin);
+      rule.pattern = std::move(name.pattern);
+      rule.ports = ports;
+      const std::size_t before = image_->rules.size();
+      const std::size_t index = add_rule(std::move(rule));
+      if (index == before) {
+        image_->names.add(*image_->rules[index].pattern, static_cast<std::uint32_t>(index));
       }
     }
+    image_->narrowed = std::move(joined.narrowed);
+    last_opening_ = std::move(joined.last_opening);
+  }
+
+  void add_families() {
+    std::vector<CidrJudge::Member> members;
+    for (std::size_t i = 0; i < families_.size(); ++i) {
+      const FamilyRules& family = families_[i];
+      members.push_back({family.denies_rest, family.ends_at_application, family.denials_cut_names, last_opening_[i],
+                         families_.size() > 1 ? add_closed(family) : 0});
+      for (const Policy* policy : family.policies) {
+        for (ResolvedCidr& resolved : resolve_cidrs(*policy, inventory_)) {
+          add_judged(i, *policy, kind_of(resolved.action), std::move(resolved.rule));
+        }
+      }
+    }
+    judge_.emplace(std::move(members));
+  }
+
+  std::uint32_t add_closed(const FamilyRules& family) {
+    Rule closed = rule_of(RuleKind::kClosed, *family.policies.front(), {family.policies.front()->place, ""});
+    closed.owner = family.title();
+    return image_->rules[add_rule(std::move(closed))].id;
+  }
+
+  void add_judged(std::size_t family, const Policy& policy, RuleKind kind, CidrRule cidr) {
+    if (kind == RuleKind::kAllowCidr) {
+      warn_never_listed(cidr);
+    }
+    const std::size_t rule = add_cidr(kind, policy, cidr);
+    judged_.push_back({family, rank_of(policy, cidr.order, action_of(kind)), std::move(cidr.ports),
+                       image_->rules[rule].id, kind == RuleKind::kAllowCidr && opens_never_listed(cidr.prefix)});
+    at_prefix_[cidr.prefix].push_back({rule, &judged_.back()});
+  }
+
+  std::size_t add_cidr(RuleKind kind, const Policy& policy, const CidrRule& cidr) {
+    Rule rule = rule_of(kind, policy, cidr.origin);
+    rule.prefix = cidr.prefix;
+    rule.ports = cidr.ports;
+    rule.except = cidr.except;
+    for (const Prefix& hole : cidr.except) {
+      at_prefix_[hole];  // what holds inside the hole differs, so it needs an entry
+    }
+    return add_rule(std::move(rule));
   }
 
   void warn_never_listed(const CidrRule& cidr) {
@@ -109,80 +172,84 @@ class Compiler {
   /// A match carries at most NameMatch::kRulesMax rules; a name that more of them speak of would lose ports silently.
   void check_matches() {
     for (const Rule& rule : image_->rules) {
-      if (rule.kind != RuleKind::kAllowName && rule.kind != RuleKind::kLookupOnly) {
+      if (!rule.is_name()) {
         continue;
       }
-      std::string sample;
-      for (const char c : rule.target) {
+      std::string sample = rule.pattern->below() ? "any-label." : "";
+      for (const char c : rule.pattern->labels().text()) {
         sample += c == '*' ? std::string("any-label") : std::string(1, c);
       }
       const auto name = DnsName::from_text(sample);
       if (name && image_->names.match(name->wire()).more) {
-        diagnostics_.error(rule.origin.place, "",
-                           "more than " + std::to_string(NameMatch::kRulesMax) + " rules match " + rule.target +
-                               ": join those with the same name into one rule with all its ports, and leave out names that a "
-                               "wildcard with the same ports covers");
+        diagnostics_.error(
+            rule.origin.place, "",
+            "more than " + std::to_string(NameMatch::kRulesMax) + " rules match " + rule.target() +
+                ": join those with the same name into one rule with all its ports, and leave out names that a "
+                "wildcard with the same ports covers");
         return;
       }
     }
   }
 
   void add_inbound() {
-    if (!policy_.inbound) {
-      image_->inbound_link = true;
-      add_pods({policy_.place, "default inbound: pods of the cluster"});
-      return;
+    const InboundRules inbound = joined_inbound(policies_);
+    image_->inbound_link = inbound.from_link;
+    const Policy nobody;
+    const Policy& owner = policies_.empty() ? nobody : *policies_.front();
+    if (inbound.from_pods) {
+      for (const Prefix& pods : inventory_.pods) {
+        add_inbound_cidr(owner, {pods, {}, PortSet::all(), {owner.place, "inbound from: pods"}});
+      }
     }
-    image_->inbound_link = policy_.inbound->from_link;
-    if (policy_.inbound->from_pods) {
-      add_pods({policy_.place, "inbound from: pods"});
+    for (const CidrRule& cidr : inbound.cidrs) {
+      add_inbound_cidr(owner, cidr);
     }
-    add_cidrs(RuleKind::kInbound, policy_.inbound->cidrs);
   }
 
-  void add_pods(const Origin& origin) {
-    for (const Prefix& pods : inventory_.pods) {
-      add_cidrs(RuleKind::kInbound, {{pods, {}, PortSet::all(), origin}});
-    }
+  void add_inbound_cidr(const Policy& owner, const CidrRule& cidr) {
+    const std::size_t rule = add_cidr(RuleKind::kInbound, owner, cidr);
+    at_prefix_[cidr.prefix].push_back({rule, nullptr});
   }
 
   struct Cover {
     std::size_t rule;
-    Prefix prefix;
+    const JudgedRule* judged;  // null: inbound
   };
 
   CidrVerdict verdict_of(const Prefix& at, const std::vector<const std::vector<Cover>*>& stack) {
-    CidrVerdict verdict;
-    // Outermost first, so that the last rule to speak is the most specific.
+    std::vector<const JudgedRule*> covering;
+    PortSet inbound;
+    std::uint32_t inbound_rule = 0;
     for (const auto* covers : stack) {
       for (const Cover& cover : *covers) {
         const Rule& rule = image_->rules[cover.rule];
         if (std::ranges::any_of(rule.except, [&](const Prefix& hole) { return hole.contains(at); })) {
           continue;
         }
-        if (rule.kind == RuleKind::kDenyCidr) {
-          verdict.deny.add(rule.ports);
-          verdict.deny_rule = rule.id;
-        } else if (rule.kind == RuleKind::kInbound) {
-          verdict.inbound.add(rule.ports);
-          verdict.inbound_rule = rule.id;
+        if (cover.judged != nullptr) {
+          covering.push_back(cover.judged);
         } else {
-          verdict.allow.add(rule.ports);
-          verdict.allow_rule = rule.id;
-          if (opens_never_listed(cover.prefix)) {
-            verdict.narrow.add(rule.ports);
-          }
+          inbound.add(rule.ports);
+          inbound_rule = rule.id;
         }
       }
     }
+    CidrVerdict verdict = judge_->judge(covering);
+    verdict.inbound = std::move(inbound);
+    verdict.inbound_rule = inbound_rule;
     return verdict;
   }
 
-  void resolve_cidrs() {
+  void resolve_cidrs_of_both() {
+    const Prefix whole_v4{masked(Address::from_v4(kZeroV4), 96), 96};
+    if (judge_->speaks_of_all()) {
+      at_prefix_[whole_v4];
+      at_prefix_[Prefix()];
+    }
     // The kernel's table has both families in one: without an entry of its own the whole of IPv4
     // would find ::/0, whose bits it lies under.
     if (std::ranges::any_of(at_prefix_, [](const auto& entry) { return entry.first.bits < 96; })) {
-      at_prefix_[Prefix{masked(Address::from_v4(kZeroV4), 96), 96}];
+      at_prefix_[whole_v4];
     }
     resolve_family(true);
     resolve_family(false);
@@ -210,7 +277,7 @@ class Compiler {
   void check_ranges(const Prefix& prefix, const CidrVerdict& verdict) {
     for (const PortSet* set : {&verdict.deny, &verdict.allow, &verdict.narrow, &verdict.inbound}) {
       if (set->ranges().size() > PortSet::kRangesMax) {
-        diagnostics_.error(policy_.place, "",
+        diagnostics_.error(policies_.front()->place, "",
                            "rules that cover " + prefix.to_string() + " open more than " +
                                std::to_string(PortSet::kRangesMax) +
                                " port ranges together: join neighbouring ports into ranges");
@@ -228,45 +295,33 @@ class Compiler {
     }
     for (auto& [ports, members] : by_ports) {
       std::ranges::sort(members);
-      std::uint64_t hash = hash_of(ports.to_string());
-      for (const std::uint32_t id : members) {
-        hash = hash_of(std::to_string(id), hash);
-      }
-      image_->groups.push_back({fold(hash) | 0x80000000u, ports, std::move(members)});
+      image_->groups.push_back({group_id(ports, members), ports, std::move(members)});
     }
   }
 
-  void fingerprint() {
-    std::vector<std::string> parts;
-    for (const Rule& rule : image_->rules) {
-      parts.push_back(content_of(rule));
-    }
-    std::ranges::sort(parts);
-    parts.push_back(image_->inbound_link ? "link" : "");
-    parts.push_back(std::to_string(image_->dns.grace_s) + "|" + image_->dns.denial_text);
-    for (const Prefix& prefix : image_->dns.private_allowed) {
-      parts.push_back(prefix.to_string());
-    }
-    std::uint64_t hash = hash_of(image_->name);
-    for (const std::string& part : parts) {
-      hash = hash_of(part + "\n", hash);
-    }
-    image_->fingerprint = hash;
-  }
-
-  const Policy& policy_;
+  const std::vector<const Policy*>& policies_;
   const Inventory& inventory_;
   Diagnostics& diagnostics_;
+  std::vector<FamilyRules> families_;
   std::shared_ptr<PolicyImage> image_;
-  std::map<std::string, std::size_t> by_content_;
-  std::map<std::uint32_t, std::size_t> ids_;
+  std::vector<std::optional<Rank>> last_opening_;
+  std::unordered_map<std::uint64_t, std::size_t> by_content_;
+  std::unordered_set<std::uint32_t> ids_;
+  std::deque<JudgedRule> judged_;  // pointed to
+  std::optional<CidrJudge> judge_;
   std::map<Prefix, std::vector<Cover>> at_prefix_;  // ordered: a prefix comes before those inside it
 };
 
 }  // namespace
 
+std::shared_ptr<const PolicyImage> compile(const std::vector<const Policy*>& policies,
+                                           const Inventory& inventory,
+                                           Diagnostics& diagnostics) {
+  return Compiler(policies, inventory, diagnostics).run();
+}
+
 std::shared_ptr<const PolicyImage> compile(const Policy& policy, const Inventory& inventory, Diagnostics& diagnostics) {
-  return Compiler(policy, inventory, diagnostics).run();
+  return compile(std::vector<const Policy*>{&policy}, inventory, diagnostics);
 }
 
 }  // namespace postern

@@ -2,6 +2,7 @@
 #include "policies/explain.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "base/log.h"
 #include "policies/never_list.h"
@@ -10,11 +11,7 @@ namespace postern {
 namespace {
 
 bool speaks_of(const Rule& rule, const Address& address) {
-  if (rule.kind == RuleKind::kAllowName || rule.kind == RuleKind::kLookupOnly) {
-    return false;
-  }
-  const auto prefix = Prefix::parse(rule.target);
-  return prefix && prefix->contains(address) &&
+  return !rule.is_name() && rule.kind != RuleKind::kClosed && rule.prefix.contains(address) &&
          std::ranges::none_of(rule.except, [&](const Prefix& hole) { return hole.contains(address); });
 }
 
@@ -36,10 +33,7 @@ std::vector<const Rule*> rules_for(const PolicyImage& image, RuleKind kind, cons
       found.push_back(&rule);
     }
   }
-  std::ranges::sort(found, std::greater<>(), [](const Rule* rule) {
-    const auto prefix = Prefix::parse(rule->target);
-    return prefix ? prefix->bits : 0;
-  });
+  std::ranges::sort(found, std::greater<>(), [](const Rule* rule) { return rule->prefix.bits; });
   return found;
 }
 
@@ -161,6 +155,42 @@ std::string Target::to_string() const {
 
 Explanation explain(const PolicyImage& image, const SearchList& search, const Target& target) {
   return target.address ? explain_address(image, target) : explain_name(image, search, target);
+}
+
+std::vector<const Rule*> rules_in_order(const PolicyImage& image) {
+  // As a reader asks: what is closed, what is open by address, what by name, what only resolves, who may come in.
+  const auto order = [](RuleKind kind) {
+    switch (kind) {
+      case RuleKind::kDenyCidr:
+        return 0;
+      case RuleKind::kPassCidr:
+        return 1;
+      case RuleKind::kAllowCidr:
+        return 2;
+      case RuleKind::kAllowName:
+        return 3;
+      case RuleKind::kLookupOnly:
+        return 4;
+      case RuleKind::kInbound:
+        return 5;
+      case RuleKind::kClosed:
+        return 6;
+    }
+    return 7;
+  };
+  std::vector<const Rule*> rules;
+  for (const Rule& rule : image.rules) {
+    rules.push_back(&rule);
+  }
+  std::ranges::stable_sort(rules, {}, [&](const Rule* rule) {
+    return std::tuple(rule->family, rule->tier, order(rule->kind), std::string_view(rule->owner));
+  });
+  return rules;
+}
+
+std::string layer_of(const Rule& rule) {
+  const bool tiers = rule.family == Family::kNative || rule.family == Family::kAws || rule.family == Family::kUpstream;
+  return std::string(name_of(rule.family)) + (tiers ? ", " + std::string(name_of(rule.tier)) + " tier" : "");
 }
 
 }  // namespace postern

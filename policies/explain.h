@@ -34,4 +34,11 @@ struct Explanation {
 /// What the policy alone says. Grants that lookups earned are the kernel's to know, not this function's.
 Explanation explain(const PolicyImage& image, const SearchList& search, const Target& target);
 
+/// Every rule of an image, family by family, in the order in which they are asked: by tier, denials
+/// first. They live in the image.
+std::vector<const Rule*> rules_in_order(const PolicyImage& image);
+
+/// "native, Admin tier": rules of one layer stand together in rules_in_order().
+std::string layer_of(const Rule& rule);
+
 }  // namespace postern

@@ -14,14 +14,25 @@ std::string_view verb_of(RuleKind kind) {
       return "lookup";
     case RuleKind::kDenyCidr:
       return "deny";
+    case RuleKind::kPassCidr:
+      return "pass";
     case RuleKind::kInbound:
       return "inbound";
+    case RuleKind::kClosed:
+      return "closed";
   }
   return "?";
 }
 
+std::string Rule::target() const {
+  if (kind == RuleKind::kClosed) {
+    return "to all that " + owner + " does not allow";
+  }
+  return pattern ? pattern->text() : prefix.to_string();
+}
+
 std::string Rule::to_string() const {
-  std::string text = std::string(verb_of(kind)) + " " + target;
+  std::string text = std::string(verb_of(kind)) + " " + target();
   if (!ports.empty()) {
     text += " " + ports.to_string();
   }

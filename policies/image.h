@@ -15,14 +15,23 @@
 #include <vector>
 
 #include "policies/diagnostics.h"
+#include "policies/inventory.h"
 #include "policies/model.h"
 #include "policies/name_matcher.h"
 
 namespace postern {
 
-enum class RuleKind { kAllowName, kLookupOnly, kAllowCidr, kDenyCidr, kInbound };
+enum class RuleKind {
+  kAllowName,
+  kLookupOnly,
+  kAllowCidr,
+  kDenyCidr,
+  kPassCidr,  ///< Skips the rest of its tier (AWS and upstream ClusterNetworkPolicy).
+  kInbound,
+  kClosed,  ///< Not written: what a family of policies without names does not allow.
+};
 
-/// @return "allow", "lookup", "deny", "inbound"
+/// @return "allow", "lookup", "deny", "pass", "inbound", "closed"
 std::string_view verb_of(RuleKind kind);
 
 struct Rule {
@@ -30,11 +39,17 @@ struct Rule {
   /// Never 0; the top bit is clear (it marks groups, see RuleGroup).
   std::uint32_t id = 0;
   RuleKind kind = RuleKind::kAllowName;
-  std::string target;  ///< Pattern or prefix as text.
-  PortSet ports;
-  std::vector<Prefix> except;
-  Origin origin;
+  std::optional<NamePattern> pattern = {};  ///< Of rules for names.
+  Prefix prefix = {};                       ///< Of rules for addresses.
+  PortSet ports = {};
+  std::vector<Prefix> except = {};
+  Origin origin = {};
+  std::string owner = {};  ///< "EgressPolicy shop/web": whose rule it is.
+  Family family = Family::kNative;
+  Tier tier = Tier::kApplication;
 
+  bool is_name() const { return pattern.has_value(); }
+  std::string target() const;     ///< Pattern or prefix as text.
   std::string to_string() const;  ///< "allow *.example.com 443/tcp"
 };
 
@@ -72,6 +87,7 @@ struct PolicyImage {
   std::vector<CidrEntry> cidrs;  ///< Sorted by prefix; the longest match of an address decides.
   bool inbound_link = false;
   DnsOptions dns;
+  std::vector<std::string> narrowed;  ///< What opens less than it was written, and why; sentences.
 
   const Rule* find_rule(std::uint32_t id) const;
   /// The entry with the longest prefix that contains the address; null: no rule speaks of it.
@@ -80,12 +96,12 @@ struct PolicyImage {
   PortSet ports_of(Wire wire) const;
 };
 
-/// What selectors resolve against, besides the policy. On a machine without a cluster it is empty.
-struct Inventory {
-  std::vector<Prefix> pods;
-};
-
-/// Compiles a policy. Problems that only the whole policy shows go to *diagnostics; null then.
+/// Compiles the policies that select one sandbox. Problems that only the whole shows go to
+/// *diagnostics; null then.
+std::shared_ptr<const PolicyImage> compile(const std::vector<const Policy*>& policies,
+                                           const Inventory& inventory,
+                                           Diagnostics& diagnostics);
+/// One policy alone.
 std::shared_ptr<const PolicyImage> compile(const Policy& policy, const Inventory& inventory, Diagnostics& diagnostics);
 
 }  // namespace postern

@@ -3,6 +3,41 @@
 
 namespace postern {
 
+std::string_view name_of(Family family) {
+  switch (family) {
+    case Family::kNative:
+      return "native";
+    case Family::kCilium:
+      return "Cilium";
+    case Family::kAws:
+      return "AWS";
+    case Family::kUpstream:
+      return "ClusterNetworkPolicy";
+    case Family::kGke:
+      return "GKE";
+    case Family::kNetworkPolicy:
+      return "NetworkPolicy";
+  }
+  return "?";
+}
+
+std::string_view name_of(Tier tier) {
+  switch (tier) {
+    case Tier::kAdmin:
+      return "Admin";
+    case Tier::kApplication:
+      return "Application";
+    case Tier::kBaseline:
+      return "Baseline";
+  }
+  return "?";
+}
+
 std::string Origin::to_string() const { return via.empty() ? place.to_string() : place.to_string() + " (" + via + ")"; }
+
+std::string Policy::key() const {
+  const std::string path = space.empty() ? name : space + "/" + name;
+  return kind == "EgressPolicy" ? path : kind + (group.empty() ? "" : "." + group) + ":" + path;
+}
 
 }  // namespace postern

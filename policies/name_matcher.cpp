@@ -79,23 +79,25 @@ std::uint32_t NameMatcher::make_child(std::uint32_t parent, Wire label) {
   return child;
 }
 
-void NameMatcher::add(const DnsName& pattern, std::uint32_t rule) {
-  Walk walk(pattern.wire());
+void NameMatcher::add(const NamePattern& pattern, std::uint32_t rule) {
+  Walk walk(pattern.labels().wire());
   std::size_t count = 0;
   for (std::size_t at = 0; walk.wire[at] != 0; at += walk.wire[at] + 1u) {
     walk.starts[count++] = static_cast<std::uint8_t>(at);
   }
-  const auto is_star = [&](std::size_t i) { return std::ranges::equal(walk.label(i), kStar); };
-  const bool leading = count != 0 && is_star(0);
   std::uint32_t node = 0;
-  for (std::size_t i = count; i-- > (leading ? 1u : 0u);) {
+  for (std::size_t i = count; i-- > 0;) {
     const std::uint32_t parent = node;
-    node = make_child(parent, walk.label(i));
-    if (is_star(i)) {
+    const Wire label = walk.label(i);
+    const std::size_t edges = edges_.size();
+    node = make_child(parent, label);
+    if (std::ranges::equal(label, kStar)) {
       nodes_[parent].star = node;
+    } else if (edges_.size() != edges && std::ranges::find(label, '*') != label.end()) {
+      nodes_[parent].globs.push_back(static_cast<std::uint32_t>(edges));
     }
   }
-  (leading ? nodes_[node].below : nodes_[node].exact).push_back(rule);
+  (pattern.below() ? nodes_[node].below : nodes_[node].exact).push_back(rule);
 }
 
 void NameMatcher::freeze() {
@@ -127,6 +129,12 @@ void NameMatcher::visit(Walk& walk, std::uint32_t node, std::size_t labels_left)
   if (const std::uint32_t child = child_of(node, label, edge_hash(node, label)); child != 0) {
     visit(walk, child, labels_left - 1);
   }
+  for (const std::uint32_t glob : nodes_[node].globs) {
+    const Edge& edge = edges_[glob];
+    if (label_matches({reinterpret_cast<const std::uint8_t*>(labels_.data()) + edge.label, edge.size}, label)) {
+      visit(walk, edge.child, labels_left - 1);
+    }
+  }
   if (nodes_[node].star != 0) {
     visit(walk, nodes_[node].star, labels_left - 1);
   }
@@ -146,6 +154,9 @@ NameMatch NameMatcher::match(Wire wire) const {
   }
   if (slots_.empty()) {
     walk.found.ancestor = count == 0;
+    if (count != 0) {
+      walk.add(nodes_[0].below);
+    }
     return walk.found;
   }
   visit(walk, 0, count);

@@ -3,9 +3,8 @@
 // NameMatcher: which patterns of a policy match a name, in time proportional to its labels.
 //
 // A trie over labels from the right, with one hash table for all edges. Immutable once built; a
-// lookup allocates nothing. Native dialect: "a.b" is itself; a leading "*" label stands for one or
-// more labels; an inner "*" for exactly one. A name with a byte that no host name has matches no
-// pattern.
+// lookup allocates nothing. Labels with "*" beside other letters are tried one after the other, where
+// a policy has such. A name with a byte that no host name has matches no pattern.
 #pragma once
 
 #include <array>
@@ -13,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "policies/dns_name.h"
+#include "policies/name_pattern.h"
 
 namespace postern {
 
@@ -33,7 +32,7 @@ class NameMatcher {
   NameMatcher();
 
   /// Adds a pattern. Only before freeze().
-  void add(const DnsName& pattern, std::uint32_t rule);
+  void add(const NamePattern& pattern, std::uint32_t rule);
   /// Builds the lookup table. Call once, after the last add().
   void freeze();
 
@@ -42,9 +41,10 @@ class NameMatcher {
 
  private:
   struct Node {
-    std::uint32_t star = 0;  // child by a "*" label that is not the first; 0: none
+    std::uint32_t star = 0;            // child by a "*" label; 0: none
+    std::vector<std::uint32_t> globs;  // edges whose labels hold "*" and more
     std::vector<std::uint32_t> exact;
-    std::vector<std::uint32_t> below;  // patterns with a leading "*"
+    std::vector<std::uint32_t> below;  // patterns with any labels in front
   };
   struct Edge {
     std::uint32_t parent = 0;

@@ -4,36 +4,23 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "policies/kubernetes_fields.h"
 #include "policies/template_reader.h"
 
 namespace postern {
 namespace {
 
 constexpr std::size_t kDenialTextMax = 120;
-constexpr std::size_t kInnerStarsMax = 4;
-
-std::optional<Prefix> read_prefix(const YamlField& field) {
-  const std::string text = field.text();
-  if (field.type() != YamlField::Type::kScalar) {
-    return std::nullopt;
-  }
-  auto prefix = Prefix::parse(text);
-  if (!prefix) {
-    field.error(prefix.error().message());
-    return std::nullopt;
-  }
-  return *prefix;
-}
 
 std::vector<CidrRule> read_cidrs(const YamlField& rule, const PortSet& ports) {
   std::vector<CidrRule> rules;
   for (const YamlField& item : rule["cidrs"].items()) {
-    if (const auto prefix = read_prefix(item)) {
-      rules.push_back({*prefix, {}, ports, {item.place(), ""}});
+    if (const auto prefix = read_cidr(item)) {
+      rules.push_back({*prefix, {}, ports, {item.place(), ""}, {}, false});
     }
   }
   for (const YamlField& item : rule["except"].items()) {
-    const auto hole = read_prefix(item);
+    const auto hole = read_cidr(item);
     if (!hole) {
       continue;
     }
@@ -58,7 +45,7 @@ std::vector<CidrRule> read_cidrs(const YamlField& rule, const PortSet& ports) {
 void read_names(const YamlField& rule, const PortSet& ports, Policy& policy) {
   for (const YamlField& item : rule["names"].items()) {
     if (auto pattern = read_pattern(item, item.text())) {
-      policy.allow_names.push_back({*pattern, ports, {item.place(), ""}});
+      policy.allow_names.push_back({*pattern, ports, {item.place(), ""}, {}});
     }
   }
 }
@@ -130,10 +117,11 @@ void read_enforced(const YamlField& field, std::string_view enforced, std::initi
 }
 
 void read_dns(const YamlField& dns, Policy& policy) {
-  dns.only({"allow", "types", "private", "grace_s", "denial", "text"});
+  dns.only({"allow", "mode", "types", "private", "grace_s", "denial", "text"});
+  policy.dns.as_written = dns["mode"].word_or("narrowed", {"narrowed", "as-written"}) == "as-written";
   for (const YamlField& item : dns["allow"].items()) {
     if (auto pattern = read_pattern(item, item.text())) {
-      policy.allow_names.push_back({*pattern, PortSet(), {item.place(), ""}});
+      policy.allow_names.push_back({*pattern, PortSet(), {item.place(), ""}, {}});
     }
   }
   if (dns["types"].present()) {
@@ -141,7 +129,7 @@ void read_dns(const YamlField& dns, Policy& policy) {
   }
   read_enforced(dns["denial"], "nodata", {"nxdomain", "refused"});
   for (const YamlField& item : dns["private"].items()) {
-    if (const auto prefix = read_prefix(item)) {
+    if (const auto prefix = read_cidr(item)) {
       policy.dns.private_allowed.push_back(*prefix);
     }
   }
@@ -168,25 +156,59 @@ std::string read_namespace(const YamlField& field) {
   return space;
 }
 
-Policy read_policy(const YamlField& document, const TemplateSet& templates) {
-  Policy policy;
-  document.only({"apiVersion", "kind", "metadata", "spec"});
+/// Which pods it is for. Without a selector none, so that a half-written policy takes no pod over.
+void read_subject(const YamlField& spec, Policy& policy) {
+  const bool cluster = policy.kind == "ClusterEgressPolicy";
+  if (!spec["selector"].present() && !(cluster && spec["namespaceSelector"].present())) {
+    return;
+  }
+  PodSelector subject;
+  subject.pods = read_label_selector(spec["selector"]);
+  if (!cluster) {
+    subject.space = policy.space;
+  } else if (spec["namespaceSelector"].present()) {
+    subject.spaces = read_label_selector(spec["namespaceSelector"]);
+  }
+  policy.subject = std::move(subject);
+}
+
+void read_tier(const YamlField& spec, Policy& policy) {
+  const std::string tier = spec["tier"].word_or("Application", {"Admin", "Application", "Baseline"});
+  policy.tier = tier == "Admin" ? Tier::kAdmin : tier == "Baseline" ? Tier::kBaseline : Tier::kApplication;
+  policy.priority = static_cast<int>(spec["priority"].number_or(500, 0, 1000));
+}
+
+void read_head(const YamlField& document, Policy& policy) {
+  document.only({"apiVersion", "kind", "metadata", "spec", "status"});
+  policy.kind = document["kind"].text();
   policy.name = read_object_name(document);
-  policy.space = read_namespace(document["metadata"]["namespace"]);
   policy.place = document.place();
+  const YamlField space = document["metadata"]["namespace"];
+  if (policy.kind != "ClusterEgressPolicy") {
+    policy.space = read_namespace(space);
+  } else if (space.present()) {
+    space.error("a ClusterEgressPolicy is an object of the whole cluster: remove it");
+  }
+}
+
+}  // namespace
+
+Policy read_native_policy(const YamlField& document, const TemplateSet& templates) {
+  Policy policy;
+  read_head(document, policy);
   const YamlField spec = document["spec"];
   if (!spec.present()) {
     spec.error("is missing: write spec: {} for a policy that denies everything");
     return policy;
   }
-  spec.only({"selector", "mode", "allow", "deny", "inbound", "dns", "onDeny"});
-  if (const YamlField selector = spec["selector"]; selector.present()) {
-    selector.only({"matchLabels"});
-    policy.labels.emplace();
-    for (const auto& [key, value] : selector["matchLabels"].entries()) {
-      (*policy.labels)[key] = value.text();
-    }
+  if (policy.kind == "ClusterEgressPolicy") {
+    spec.only(
+        {"tier", "priority", "namespaceSelector", "selector", "mode", "allow", "deny", "inbound", "dns", "onDeny"});
+    read_tier(spec, policy);
+  } else {
+    spec.only({"selector", "mode", "allow", "deny", "inbound", "dns", "onDeny"});
   }
+  read_subject(spec, policy);
   read_enforced(spec["mode"], "enforce", {"audit"});
   read_enforced(spec["onDeny"], "drop", {"reject"});
   for (const YamlField& rule : spec["allow"].items()) {
@@ -204,8 +226,6 @@ Policy read_policy(const YamlField& document, const TemplateSet& templates) {
   read_dns(spec["dns"], policy);
   return policy;
 }
-
-}  // namespace
 
 bool expect_kind(const YamlField& document, std::string_view kind) {
   if (document.type() != YamlField::Type::kMap) {
@@ -226,7 +246,7 @@ bool expect_kind(const YamlField& document, std::string_view kind) {
 
 std::string read_object_name(const YamlField& document) {
   const YamlField metadata = document["metadata"];
-  metadata.only({"name", "namespace", "labels", "annotations"});
+  only_metadata(metadata);
   const YamlField field = metadata["name"];
   const std::string name = field.text();
   if (!is_object_name(name) && field.type() == YamlField::Type::kScalar) {
@@ -262,7 +282,7 @@ PortSet read_ports(const YamlField& ports, const PortSet& otherwise) {
   return set;
 }
 
-std::optional<DnsName> read_pattern(const YamlField& field, std::string_view text) {
+std::optional<NamePattern> read_pattern(const YamlField& field, std::string_view text) {
   if (text.empty()) {
     if (field.type() == YamlField::Type::kScalar) {
       field.error("a name is empty");
@@ -273,25 +293,23 @@ std::optional<DnsName> read_pattern(const YamlField& field, std::string_view tex
     field.error("\"" + printable(text) + "\" is an address: write it under cidrs");
     return std::nullopt;
   }
-  auto pattern = DnsName::from_text(text);
+  auto pattern = NamePattern::parse(text, Dialect::kNative);
   if (!pattern) {
     field.error(pattern.error().message());
     return std::nullopt;
   }
-  const std::string plain = pattern->text();
-  const auto stars = static_cast<std::size_t>(std::ranges::count(plain, '*'));
+  const std::string plain = pattern->labels().text();
   const std::size_t last_star = plain.rfind('*');
-  const std::string_view tail = last_star == std::string::npos ? plain : std::string_view(plain).substr(last_star + 1);
-  if (stars != 0 && std::ranges::count(tail, '.') < 2) {
+  const bool wild = pattern->below() || last_star != std::string::npos;
+  const auto labels_behind = last_star != std::string::npos
+                                 ? std::count(plain.begin() + static_cast<std::ptrdiff_t>(last_star), plain.end(), '.')
+                             : pattern->is_any() ? 0
+                                                 : std::ranges::count(plain, '.') + 1;
+  if (wild && labels_behind < 2) {
     // Whoever registers a name below the top level could be reached.
     field.error("\"" + printable(text) +
                 "\" would open names of a whole top-level domain: put two labels or more behind the last \"*\", as in "
                 "*.example.com");
-    return std::nullopt;
-  }
-  if (stars - (plain.starts_with("*") ? 1 : 0) > kInnerStarsMax) {
-    field.error("\"" + printable(text) + "\" has more than " + std::to_string(kInnerStarsMax) +
-                " inner \"*\" labels: name the zone behind them, as in *.example.com");
     return std::nullopt;
   }
   if (std::ranges::all_of(plain.substr(plain.rfind('.') + 1), [](char c) { return c >= '0' && c <= '9'; })) {
@@ -300,19 +318,6 @@ std::optional<DnsName> read_pattern(const YamlField& field, std::string_view tex
     return std::nullopt;
   }
   return *pattern;
-}
-
-std::vector<Policy> read_policies(std::string_view text,
-                                  const std::string& file,
-                                  const TemplateSet& templates,
-                                  Diagnostics& diagnostics) {
-  std::vector<Policy> policies;
-  for (const YamlField& document : YamlField::parse(text, file, diagnostics)) {
-    if (expect_kind(document, "EgressPolicy")) {
-      policies.push_back(read_policy(document, templates));
-    }
-  }
-  return policies;
 }
 
 }  // namespace postern

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads EgressPolicy of apiVersion postern.dev/v1alpha1.
+// Reads EgressPolicy and ClusterEgressPolicy of apiVersion postern.dev/v1alpha1.
 //
 // Strict: a field that is not enforced is an error, never ignored. Text in, model out; no I/O.
 #pragma once
@@ -18,12 +18,8 @@ namespace postern {
 
 inline constexpr std::string_view kApiVersion = "postern.dev/v1alpha1";
 
-/// Reads every EgressPolicy of a file, with its template references resolved. What is wrong goes to
-/// *diagnostics; use the result only if it did not fail.
-std::vector<Policy> read_policies(std::string_view text,
-                                  const std::string& file,
-                                  const TemplateSet& templates,
-                                  Diagnostics& diagnostics);
+/// One EgressPolicy or ClusterEgressPolicy, with its template references resolved.
+Policy read_native_policy(const YamlField& document, const TemplateSet& templates);
 
 /// Pieces that both native kinds share.
 /// @return whether the document is of this kind; anything else is reported.
@@ -33,6 +29,6 @@ std::string read_object_name(const YamlField& document);
 PortSet read_ports(const YamlField& ports, const PortSet& otherwise);
 /// A name or pattern of the native dialect: at least two labels behind the last "*".
 /// Reported, and empty, if it is not one.
-std::optional<DnsName> read_pattern(const YamlField& field, std::string_view text);
+std::optional<NamePattern> read_pattern(const YamlField& field, std::string_view text);
 
 }  // namespace postern

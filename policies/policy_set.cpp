@@ -4,8 +4,7 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "policies/native_reader.h"
-#include "policies/policy_union.h"
+#include "policies/policy_reader.h"
 #include "policies/template_reader.h"
 
 namespace postern {
@@ -20,8 +19,6 @@ void report_twice(
 
 constexpr char kJoin = '+';
 
-std::string key_for(const Policy& policy) { return policy.space.empty() ? policy.name : policy.space + "/" + policy.name; }
-
 std::vector<std::string> parts_of(std::string_view key) {
   std::vector<std::string> parts;
   while (!key.empty()) {
@@ -30,16 +27,6 @@ std::vector<std::string> parts_of(std::string_view key) {
     key.remove_prefix(std::min(end + 1, key.size()));
   }
   return parts;
-}
-
-bool selects(const Policy& policy, std::string_view space, const Labels& labels) {
-  if (policy.space.empty() || policy.space != space || !policy.labels) {
-    return false;
-  }
-  return std::ranges::all_of(*policy.labels, [&](const auto& wanted) {
-    const auto found = labels.find(wanted.first);
-    return found != labels.end() && found->second == wanted.second;
-  });
 }
 
 }  // namespace
@@ -60,15 +47,16 @@ Result<std::string> PolicySet::key_of(std::string_view named) const {
                  "there is no policy \"" + printable(named) + "\": `postern status` lists those there are");
   }
   if (same_name.size() > 1) {
-    return Error(Errc::kInvalid, "several policies are named " + key + ": write " + same_name[0] + " or " + same_name[1]);
+    return Error(Errc::kInvalid,
+                 "several policies are named " + key + ": write " + same_name[0] + " or " + same_name[1]);
   }
   return same_name.front();
 }
 
-std::string PolicySet::select(std::string_view space, const Labels& labels) const {
+std::string PolicySet::select(const PodIdentity& pod) const {
   std::string key;
   for (const auto& [one, policy] : policies) {
-    if (selects(*policy.model, space, labels)) {
+    if (policy.model->selects(pod)) {
       key += (key.empty() ? "" : std::string(1, kJoin)) + one;
     }
   }
@@ -76,7 +64,8 @@ std::string PolicySet::select(std::string_view space, const Labels& labels) cons
 }
 
 bool PolicySet::has(std::string_view key) const {
-  return !key.empty() && std::ranges::all_of(parts_of(key), [&](const std::string& part) { return policies.contains(part); });
+  return !key.empty() &&
+         std::ranges::all_of(parts_of(key), [&](const std::string& part) { return policies.contains(part); });
 }
 
 Result<std::shared_ptr<const PolicyImage>> PolicySet::image_of(const std::string& key) const {
@@ -94,7 +83,7 @@ Result<std::shared_ptr<const PolicyImage>> PolicySet::image_of(const std::string
     models.push_back(policies.at(part).model.get());
   }
   Diagnostics diagnostics;
-  auto image = compile(join_policies(models), inventory, diagnostics);
+  auto image = compile(models, inventory, diagnostics);
   if (image == nullptr) {
     return diagnostics.to_error().within("the policies " + key + " together");
   }
@@ -118,7 +107,7 @@ void add_policies(std::string_view text,
                   Diagnostics& diagnostics) {
   for (Policy& read : read_policies(text, file, templates, diagnostics)) {
     const auto policy = std::make_shared<const Policy>(std::move(read));
-    const std::string key = key_for(*policy);
+    const std::string key = policy->key();
     if (const auto found = set.policies.find(key); found != set.policies.end()) {
       report_twice("policy", key, policy->place, found->second.place, diagnostics);
       continue;

@@ -5,8 +5,8 @@
 // posternd and `postern policy check` both build one, so that they judge alike. Text in, images
 // out; whoever calls has read the files.
 //
-// A policy key says which image a sandbox is under: "name" or "namespace/name" of one policy; several
-// of those with "+" between them, sorted, for their union; empty for none at all.
+// A policy key says which image a sandbox is under: Policy::key() of one policy; several of those with
+// "+" between them, sorted, for all of them together; empty for none at all.
 #pragma once
 
 #include <map>
@@ -27,8 +27,6 @@ struct LoadedPolicy {
   std::shared_ptr<const Policy> model;
 };
 
-using Labels = std::map<std::string, std::string>;
-
 class PolicySet {
  public:
   std::map<std::string, LoadedPolicy> policies;  ///< By key of one policy.
@@ -39,9 +37,9 @@ class PolicySet {
   /// @return not found; invalid: several policies have this name, with what to write instead.
   Result<std::string> key_of(std::string_view named) const;
 
-  /// The key for a pod of a namespace: all policies of that namespace whose selector its labels
-  /// satisfy. Empty: none selects it. A policy without a namespace or a selector selects no pod.
-  std::string select(std::string_view space, const Labels& labels) const;
+  /// The key for a pod: all policies that select it, "+" between them. Empty: none does. An
+  /// EgressPolicy without a namespace or a selector selects no pod.
+  std::string select(const PodIdentity& pod) const;
 
   /// Is every policy of this key here?
   bool has(std::string_view key) const;
@@ -57,7 +55,7 @@ class PolicySet {
 /// Adds every AllowlistTemplate of a file. A name that is there already is an error.
 void add_templates(std::string_view text, const std::string& file, TemplateSet& templates, Diagnostics& diagnostics);
 
-/// Adds every EgressPolicy of a file, compiled unless *diagnostics has errors by then. A name that is
+/// Adds every policy of a file, of any kind, compiled unless *diagnostics has errors by then. A name that is
 /// there already in its namespace is an error.
 void add_policies(std::string_view text,
                   const std::string& file,

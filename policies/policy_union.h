@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Several policies that select one sandbox, as one. What any allows is allowed, what any denies is
-// denied: the compiler lets a deny beat an allow, whichever policy each comes from.
+// What policies that select one sandbox say together, apart from names and addresses.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "policies/model.h"
 
 namespace postern {
 
-/// @param policies at least one; of one namespace. The order decides only which denial text is shown.
-Policy join_policies(const std::vector<const Policy*>& policies);
+std::string joined_name(const std::vector<const Policy*>& policies);
+/// Who may connect: only native policies say, and one that does not means the cluster's pods and the sandbox's own
+/// link.
+InboundRules joined_inbound(const std::vector<const Policy*>& policies);
+/// Ranges add up; the longest grace and the first text hold, the Admin tier and low priorities first.
+DnsOptions joined_dns(std::vector<const Policy*> policies);
 
 }  // namespace postern

@@ -29,6 +29,14 @@ PortSet PortSet::all() {
   return set;
 }
 
+PortSet PortSet::all_ranges() {
+  PortSet set;
+  set.add(PortRange{kProtocolIcmp, 0, 0});
+  set.add(PortRange{kProtocolTcp, 0, 65535});
+  set.add(PortRange{kProtocolUdp, 0, 65535});
+  return set;
+}
+
 PortSet PortSet::https() {
   PortSet set;
   set.add(PortRange{kProtocolTcp, 443, 443});
@@ -77,7 +85,8 @@ void PortSet::add(PortRange range) {
   std::sort(ranges_.begin(), ranges_.end());
   std::vector<PortRange> merged;
   for (const PortRange& next : ranges_) {
-    if (!merged.empty() && merged.back().protocol == next.protocol && next.first <= merged.back().last + 1) {
+    if (!merged.empty() && merged.back().protocol == next.protocol &&
+        static_cast<int>(next.first) <= merged.back().last + 1) {
       merged.back().last = std::max(merged.back().last, next.last);
     } else {
       merged.push_back(next);
@@ -86,9 +95,53 @@ void PortSet::add(PortRange range) {
   ranges_ = std::move(merged);
 }
 
+PortSet PortSet::and_in(const PortSet& other) const {
+  if (all_ || other.all_) {
+    return all_ ? other : *this;
+  }
+  PortSet both;
+  for (const PortRange& a : ranges_) {
+    for (const PortRange& b : other.ranges_) {
+      const PortRange common{a.protocol, std::max(a.first, b.first), std::min(a.last, b.last)};
+      if (a.protocol == b.protocol && common.first <= common.last) {
+        both.add(common);
+      }
+    }
+  }
+  return both;
+}
+
+PortSet PortSet::without(const PortSet& other) const {
+  if (other.all_ || other.ranges_.empty()) {
+    return other.all_ ? PortSet() : *this;
+  }
+  PortSet left = all_ ? all_ranges() : *this;
+  for (const PortRange& hole : other.ranges_) {
+    std::vector<PortRange> rest;
+    for (const PortRange& range : left.ranges_) {
+      if (range.protocol != hole.protocol || hole.last < range.first || range.last < hole.first) {
+        rest.push_back(range);
+        continue;
+      }
+      if (range.first < hole.first) {
+        rest.push_back({range.protocol, range.first, static_cast<std::uint16_t>(hole.first - 1)});
+      }
+      if (hole.last < range.last) {
+        rest.push_back({range.protocol, static_cast<std::uint16_t>(hole.last + 1), range.last});
+      }
+    }
+    left.ranges_ = std::move(rest);
+  }
+  return left;
+}
+
 void PortSet::add(const PortSet& other) {
-  if (other.all_) {
-    *this = all();
+  if (&other == this || all_) {
+    return;
+  }
+  if (other.all_ || empty()) {
+    *this = other;
+    return;
   }
   for (const PortRange& range : other.ranges_) {
     add(range);

@@ -33,6 +33,8 @@ class PortSet {
 
   PortSet() = default;
   static PortSet all();
+  /// All that can be said in ranges: every port of TCP and UDP, and echo. all() has other protocols too.
+  static PortSet all_ranges();
   /// 443/tcp, what a rule opens when it does not say.
   static PortSet https();
 
@@ -40,6 +42,11 @@ class PortSet {
   Result<> add(std::string_view text);
   void add(PortRange range);
   void add(const PortSet& other);
+
+  /// What is in both.
+  PortSet and_in(const PortSet& other) const;
+  /// What is in this and not in `other`. all() without some ports is less than it could be: no other protocol.
+  PortSet without(const PortSet& other) const;
 
   bool empty() const { return !all_ && ranges_.empty(); }
   bool is_all() const { return all_; }

@@ -201,11 +201,11 @@ void use_template(const YamlField& reference, const TemplateSet& templates, Poli
       auto expanded = expand(text, selection.values);
       auto pattern = expanded ? read_pattern(reference, *expanded) : std::nullopt;
       if (pattern) {
-        policy.allow_names.push_back({*pattern, entry.ports, {place, via}});
+        policy.allow_names.push_back({*pattern, entry.ports, {place, via}, {}});
       }
     }
     for (const auto& [prefix, place] : entry.cidrs) {
-      policy.allow_cidrs.push_back({prefix, {}, entry.ports, {place, via}});
+      policy.allow_cidrs.push_back({prefix, {}, entry.ports, {place, via}, {}, false});
     }
   }
 }

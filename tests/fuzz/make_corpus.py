@@ -230,6 +230,80 @@ spec:
   dns: {allow: [status.example.com], private: [10.20.0.0/16], grace_s: 120, text: "ask"}
 """
 
+FOREIGN = {
+    "cluster": """apiVersion: postern.dev/v1alpha1
+kind: ClusterEgressPolicy
+metadata: {name: a}
+spec:
+  tier: Admin
+  priority: 7
+  namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}
+  selector: {matchExpressions: [{key: app, operator: In, values: [web]}]}
+  allow: [{names: ["*{1}.example.com"]}]
+  deny: [{cidrs: [10.0.0.0/8]}]
+  dns: {mode: as-written}
+""",
+    "cilium": """apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: a, namespace: shop}
+spec:
+  endpointSelector: {matchLabels: {"k8s:app": web}}
+  egress:
+  - toEndpoints: [{matchLabels: {"k8s:io.kubernetes.pod.namespace": kube-system}}]
+    toPorts: [{ports: [{port: "53", protocol: ANY}], rules: {dns: [{matchPattern: "*"}, {matchName: a.example}]}}]
+  - toFQDNs: [{matchPattern: "api-*.example.com"}, {matchPattern: "**.example.org"}]
+    toPorts: [{ports: [{port: "443", protocol: TCP}]}]
+  - toCIDRSet: [{cidr: 192.0.2.0/24, except: [192.0.2.8/29]}]
+  - toEntities: [world, kube-apiserver]
+  - toServices: [{k8sService: {serviceName: web, namespace: shop}}]
+  egressDeny: [{toCIDR: [169.254.169.254/32]}]
+""",
+    "aws": """apiVersion: networking.k8s.aws/v1alpha1
+kind: ApplicationNetworkPolicy
+metadata: {name: a, namespace: shop}
+spec:
+  podSelector: {}
+  policyTypes: [Egress]
+  egress:
+  - to: [{domainNames: ["*.example.com", example.com]}]
+    ports: [{protocol: TCP, port: 443, endPort: 444}]
+  - to: [{podSelector: {matchLabels: {app: web}}}, {ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}]
+""",
+    "aws_cluster": """apiVersion: networking.k8s.aws/v1alpha1
+kind: ClusterNetworkPolicy
+metadata: {name: a}
+spec:
+  tier: Admin
+  priority: 10
+  subject: {namespaces: {matchLabels: {a: b}}}
+  egress:
+  - {name: d, action: Deny, to: [{networks: [169.254.169.254/32]}], ports: [{portRange: {protocol: TCP, start: 1, end: 9}}]}
+  - {action: Pass, to: [{pods: {namespaceSelector: {}, podSelector: {}}}]}
+  - {action: Accept, to: [{domainNames: [a.example]}]}
+""",
+    "upstream": """apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: b}
+spec:
+  tier: Baseline
+  priority: 100
+  subject: {pods: {namespaceSelector: {}, podSelector: {}}}
+  egress:
+  - {action: Accept, to: [{nodes: {}}, {namespaces: {}}], protocols: [{tcp: {destinationPort: {range: {start: 1, end: 9}}}}, {udp: {}}]}
+  - {action: Deny, to: [{networks: [0.0.0.0/0, "::/0"]}]}
+""",
+    "network": """apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: a, namespace: shop, ownerReferences: [{kind: SandboxTemplate, name: t}]}
+spec: {podSelector: {}, egress: [{to: [{namespaceSelector: {}}]}, {ports: [{port: 53, protocol: UDP}]}]}
+""",
+    "gke": """apiVersion: networking.gke.io/v1alpha1
+kind: FQDNNetworkPolicy
+metadata: {name: a, namespace: shop}
+spec: {podSelector: {}, egress: [{matches: [{name: a.example}, {pattern: "*.example.com"}], ports: [{protocol: TCP, port: 443}]}]}
+""",
+}
+
 TEMPLATE = """apiVersion: postern.dev/v1alpha1
 kind: AllowlistTemplate
 metadata: {name: tools}
@@ -252,6 +326,9 @@ def texts():
     seed("policy_reader", "empty_spec", "apiVersion: postern.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: a}\nspec: {}\n")
     seed("policy_reader", "two", POLICY + "---\n" + POLICY.replace("agent", "other"))
     seed("policy_reader", "mistakes", POLICY.replace("names:", "nmaes:").replace("443", "99999").replace("10.20.0.0/16", "10.20.0.1/16"))
+    for kind, document in FOREIGN.items():
+        seed("policy_reader", kind, document)
+    seed("policy_reader", "all_kinds", "---\n".join([POLICY, *FOREIGN.values()]))
     seed("policy_reader", "anchors", "a: &a [1]\nb: *a\n")
     seed("policy_reader", "not_yaml", "{[}")
     seed("template_reader", "whole", TEMPLATE)

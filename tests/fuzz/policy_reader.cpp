@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Text as a policy file. One that is taken compiles, explains itself and decides names; one that is
-// refused says where and why, in one printable line each.
+// Text as a file of policies, of any kind. One that is taken compiles, alone and with all others of the
+// file against a small cluster, explains itself and decides names; one that is refused says where and
+// why, in one printable line each.
 #include "policies/explain.h"
-#include "policies/native_reader.h"
+#include "policies/policy_reader.h"
 #include "policies/template_reader.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -56,6 +57,35 @@ void use(const PolicyImage& image) {
   }
 }
 
+const Inventory& small_cluster() {
+  static const Inventory cluster = [] {
+    Inventory made;
+    made.pods = {Prefix::parse("10.244.0.0/16").value()};
+    made.pod_list = {{"web", {"shop", {}, {{"app", "web"}}}, {Address::parse("10.244.0.1").value()}, false}};
+    made.service_list = {
+        {"shop", "web", {}, {{"app", "web"}}, {Address::parse("10.96.0.2").value()}, {}, {{6, 80, 8080}}}};
+    return made;
+  }();
+  return cluster;
+}
+
+void compile_together(const std::vector<Policy>& policies) {
+  std::vector<const Policy*> all;
+  for (const Policy& policy : policies) {
+    all.push_back(&policy);
+    policy.selects({"shop", {}, {{"app", "web"}}});
+    FUZZ_REQUIRE(!policy.key().empty());
+  }
+  Diagnostics diagnostics;
+  const auto image = compile(all, small_cluster(), diagnostics);
+  FUZZ_REQUIRE((image == nullptr) == diagnostics.failed());
+  check(diagnostics);
+  if (image != nullptr) {
+    use(*image);
+    FUZZ_REQUIRE(rules_in_order(*image).size() == image->rules.size());
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -68,6 +98,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check(diagnostics);
   if (diagnostics.failed()) {
     return 0;
+  }
+  if (!policies.empty()) {
+    compile_together(policies);
   }
   for (const Policy& policy : policies) {
     Diagnostics of_one;

@@ -3,7 +3,7 @@
 // Text as a file of allowlist templates; and what is taken, put into a policy that selects it.
 #include "policies/template_reader.h"
 
-#include "policies/native_reader.h"
+#include "policies/policy_reader.h"
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

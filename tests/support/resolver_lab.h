@@ -112,7 +112,7 @@ inline std::shared_ptr<const WorkerPolicy> make_policy(const LabPolicy& lab) {
       at = end + 1;
     }
     const std::uint32_t port_set = port_set_of(rule.ports);
-    policy->names.add(DnsName::from_text(rule.pattern).value(), index);
+    policy->names.add(NamePattern::parse(rule.pattern, Dialect::kNative).value(), index);
     policy->rules.push_back({100 + index, port_set, 0x80000000u | port_set, ports});
   }
   policy->names.freeze();

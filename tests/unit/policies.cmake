@@ -6,9 +6,12 @@ list(APPEND UNIT_TEST_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/policies_compiler.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_denial.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_explain.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/policies_families.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/policies_foreign.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_matcher.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_names.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_never_list.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/policies_patterns.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_ports.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_reader.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_set.cpp
@@ -18,3 +21,5 @@ list(APPEND UNIT_TEST_SOURCES
 set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/policies_shipped.cpp
   PROPERTIES COMPILE_DEFINITIONS "POSTERN_SOURCE_DIR=\"${CMAKE_SOURCE_DIR}\"")
 list(APPEND UNIT_TEST_LIBS postern_policies postern_policy_check PkgConfig::LDNS)
+set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/policies_foreign.cpp
+  PROPERTIES COMPILE_DEFINITIONS "POSTERN_OBJECTS=\"${CMAKE_CURRENT_LIST_DIR}/objects\"")

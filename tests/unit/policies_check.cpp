@@ -38,10 +38,10 @@ TEST_CASE("policy check: templates among the files serve the policies, before th
   const auto both = check_files({{"agent.yaml", policy}, {"tools.yaml", template_text(kTools)}}, templates_of(other));
   REQUIRE(both.errors.empty());
   CHECK(both.templates.contains("tools"));
-  CHECK(both.policies.policies.at("agent").image->rules[0].target == "a.example");
+  CHECK(both.policies.policies.at("agent").image->rules[0].target() == "a.example");
   const auto installed = check_files({{"agent.yaml", policy}}, templates_of(other));
   REQUIRE(installed.errors.empty());
-  CHECK(installed.policies.policies.at("agent").image->rules[0].target == "b.example");
+  CHECK(installed.policies.policies.at("agent").image->rules[0].target() == "b.example");
   CHECK(check_files({{"agent.yaml", policy}}, {}).errors.size() == 1);
 }
 

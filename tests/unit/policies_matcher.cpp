@@ -13,9 +13,9 @@
 namespace postern {
 namespace {
 
-bool matches(std::string_view pattern, std::string_view text) {
+bool matches(std::string_view written, std::string_view text) {
   NameMatcher matcher;
-  matcher.add(name(pattern), 0);
+  matcher.add(pattern(written), 0);
   matcher.freeze();
   return matcher.match(name(text).wire()).matched();
 }
@@ -59,8 +59,8 @@ TEST_CASE("matcher: the wildcard table", "[policies]") {
 
 TEST_CASE("matcher: a name that no host has matches nothing", "[policies]") {
   NameMatcher matcher;
-  matcher.add(name("*.example.com"), 0);
-  matcher.add(name("sts.*.example.com"), 1);
+  matcher.add(pattern("*.example.com"), 0);
+  matcher.add(pattern("sts.*.example.com"), 1);
   matcher.freeze();
   const auto match = [&](std::string wire) {
     return matcher.match({reinterpret_cast<const std::uint8_t*>(wire.data()), wire.size()});
@@ -88,7 +88,7 @@ TEST_CASE("matcher: the most specific rule leads, and a fifth is reported", "[po
   const std::vector<std::string> patterns{"*.com.example", "*.a.com.example", "b.a.com.example",
                                           "*.example.net", "*.x.example",     "b.*.com.example"};
   for (std::uint32_t i = 0; i < patterns.size(); ++i) {
-    matcher.add(name(patterns[i]), i);
+    matcher.add(pattern(patterns[i]), i);
   }
   matcher.freeze();
   const NameMatch match = matcher.match(name("b.a.com.example").wire());
@@ -98,16 +98,16 @@ TEST_CASE("matcher: the most specific rule leads, and a fifth is reported", "[po
 
   NameMatcher crowded;
   for (std::uint32_t i = 0; i < 5; ++i) {
-    crowded.add(name("a.example"), i);
+    crowded.add(pattern("a.example"), i);
   }
   crowded.freeze();
   CHECK(crowded.match(name("a.example").wire()).count == 4);
   CHECK(crowded.match(name("a.example").wire()).more);
 }
 
-using Labels = std::vector<std::string>;  // as written, left to right
+using LabelTexts = std::vector<std::string>;  // as written, left to right
 
-std::string joined(const Labels& labels) {
+std::string joined(const LabelTexts& labels) {
   std::string text;
   for (const std::string& label : labels) {
     text += (text.empty() ? "" : ".") + label;
@@ -116,7 +116,7 @@ std::string joined(const Labels& labels) {
 }
 
 /// Do the last labels of both agree, as far as the shorter goes? A "*" of the pattern agrees with any.
-bool tails_agree(const Labels& pattern, const Labels& text) {
+bool tails_agree(const LabelTexts& pattern, const LabelTexts& text) {
   const std::size_t count = std::min(pattern.size(), text.size());
   return std::equal(pattern.rbegin(), pattern.rbegin() + static_cast<std::ptrdiff_t>(count), text.rbegin(),
                     [](const std::string& p, const std::string& t) { return p == "*" || p == t; });
@@ -127,17 +127,17 @@ struct Reference {
   bool ancestor;
 };
 
-Reference reference(const Labels& pattern, const Labels& text) {
+Reference reference(const LabelTexts& pattern, const LabelTexts& text) {
   const bool leading = pattern[0] == "*";
-  const Labels fixed(pattern.begin() + (leading ? 1 : 0), pattern.end());
+  const LabelTexts fixed(pattern.begin() + (leading ? 1 : 0), pattern.end());
   const bool agree = tails_agree(fixed, text);
   return {agree && (leading ? text.size() > fixed.size() : text.size() == fixed.size()),
           agree && (leading ? text.size() <= fixed.size() : text.size() < fixed.size())};
 }
 
-Labels random_labels(std::mt19937& random, bool stars) {
+LabelTexts random_labels(std::mt19937& random, bool stars) {
   static const std::vector<std::string> words{"a", "b", "cc", "*"};
-  Labels labels(1 + random() % 5);
+  LabelTexts labels(1 + random() % 5);
   for (std::string& label : labels) {
     label = words[random() % (stars ? 4 : 3)];
   }
@@ -151,14 +151,14 @@ TEST_CASE("matcher: agrees with a plain matcher on random patterns and names", "
   std::mt19937 random(20240501);
   for (int round = 0; round < 500; ++round) {
     NameMatcher matcher;
-    std::vector<Labels> patterns(1 + random() % 12);
+    std::vector<LabelTexts> patterns(1 + random() % 12);
     for (std::uint32_t i = 0; i < patterns.size(); ++i) {
       patterns[i] = random_labels(random, true);
-      matcher.add(name(joined(patterns[i])), i);
+      matcher.add(pattern(joined(patterns[i])), i);
     }
     matcher.freeze();
     for (int i = 0; i < 40; ++i) {
-      const Labels text = random_labels(random, false);
+      const LabelTexts text = random_labels(random, false);
       std::vector<std::uint32_t> expected;
       bool ancestor = false;
       for (std::uint32_t p = 0; p < patterns.size(); ++p) {
@@ -185,7 +185,7 @@ TEST_CASE("matcher: agrees with a plain matcher on random patterns and names", "
 TEST_CASE("matcher: thousands of patterns, each found", "[policies]") {
   NameMatcher matcher;
   for (std::uint32_t i = 0; i < 5000; ++i) {
-    matcher.add(name("h" + std::to_string(i) + ".z" + std::to_string(i % 37) + ".example"), i);
+    matcher.add(pattern("h" + std::to_string(i) + ".z" + std::to_string(i % 37) + ".example"), i);
   }
   matcher.freeze();
   for (std::uint32_t i = 0; i < 5000; ++i) {

@@ -49,8 +49,8 @@ PolicySet set_of(std::string_view text, const Inventory& inventory = {}) {
 }
 
 std::string object(std::string_view metadata, std::string_view spec) {
-  return "---\napiVersion: postern.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {" + std::string(metadata) + "}\nspec: {" +
-         std::string(spec) + "}\n";
+  return "---\napiVersion: postern.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {" + std::string(metadata) +
+         "}\nspec: {" + std::string(spec) + "}\n";
 }
 
 TEST_CASE("policy set: one name in two namespaces is two policies", "[policies]") {
@@ -72,13 +72,13 @@ TEST_CASE("policy set: selectors choose a pod's policies in its own namespace", 
                                object("name: both, namespace: x", "selector: {matchLabels: {role: web, tier: '1'}}") +
                                object("name: none, namespace: x", "") + object("name: lost", "selector: {}") +
                                object("name: other, namespace: y", "selector: {}"));
-  CHECK(set.select("x", {}) == "x/every");
-  CHECK(set.select("x", {{"role", "db"}}) == "x/every");
-  CHECK(set.select("x", {{"role", "web"}, {"other", "z"}}) == "x/every+x/web");
-  CHECK(set.select("x", {{"role", "web"}, {"tier", "1"}}) == "x/both+x/every+x/web");
-  CHECK(set.select("y", {{"role", "web"}}) == "y/other");
-  CHECK(set.select("z", {}).empty());
-  CHECK(set.select("", {}).empty());
+  CHECK(set.select({"x", {}, {}}) == "x/every");
+  CHECK(set.select({"x", {}, {{"role", "db"}}}) == "x/every");
+  CHECK(set.select({"x", {}, {{"role", "web"}, {"other", "z"}}}) == "x/every+x/web");
+  CHECK(set.select({"x", {}, {{"role", "web"}, {"tier", "1"}}}) == "x/both+x/every+x/web");
+  CHECK(set.select({"y", {}, {{"role", "web"}}}) == "y/other");
+  CHECK(set.select({"z", {}, {}}).empty());
+  CHECK(set.select({"", {}, {}}).empty());
   CHECK(set.has("x/every+x/web"));
   CHECK_FALSE(set.has("x/every+x/gone"));
   CHECK_FALSE(set.has(""));
@@ -116,7 +116,7 @@ TEST_CASE("policy set: policies that do not go together are an error that names 
                    "selector: {}, allow: [{names: [a.example], ports: [" + std::to_string(1000 + i) + "]}]");
   }
   const PolicySet set = set_of(text);
-  const auto joined = set.image_of(set.select("x", {}));
+  const auto joined = set.image_of(set.select({"x", {}, {}}));
   REQUIRE_FALSE(joined);
   CHECK_THAT(joined.error().message(), ContainsSubstring("the policies x/p0+x/p1"));
   CHECK_THAT(joined.error().message(), ContainsSubstring("rules match a.example"));

@@ -133,7 +133,7 @@ TEST_CASE("templates: a value that does not fit the label it stands in", "[polic
       templates_of(template_text("  purpose: x\n  parameters: [{name: r, purpose: p, default: one}]\n  allow:\n"
                                  "  - {group: a, purpose: b, names: [\"pre-{r}-post.example.com\"]}\n"));
   CHECK(policy_of("  allow:\n  - templates: [{name: tools, params: {r: two}}]\n", inside).allow_names[0].pattern ==
-        name("pre-two-post.example.com"));
+        pattern("pre-two-post.example.com"));
   CHECK_THAT(errors_of("  allow:\n  - templates: [{name: tools, params: {r: \"*\"}}]\n", inside),
              ContainsSubstring("\"*\" must be a whole label"));
 }

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "policies/image.h"
-#include "policies/native_reader.h"
+#include "policies/policy_reader.h"
 #include "policies/policy_set.h"
 #include "policies/template_reader.h"
 
@@ -70,6 +70,9 @@ inline std::shared_ptr<const PolicyImage> image_of(std::string_view spec,
 
 /// For text that is right; anything else is a broken test and asserts.
 inline DnsName name(std::string_view text) { return DnsName::from_text(text).value(); }
+inline NamePattern pattern(std::string_view text, Dialect dialect = Dialect::kNative) {
+  return NamePattern::parse(text, dialect).value();
+}
 inline Address address(std::string_view text) { return Address::parse(text).value(); }
 inline Prefix prefix(std::string_view text) { return Prefix::parse(text).value(); }
 

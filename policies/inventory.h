@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Inventory: the cluster, as far as policies speak of it. Selectors, entities and Services resolve
+// against this and nothing else: a file in tests and `postern policy check --inventory`, the watch in
+// posternd. Plain data; on a machine without a cluster it is empty.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/ip.h"
+#include "policies/selector.h"
+
+namespace postern {
+
+struct InventoryPod {
+  std::string name;
+  PodIdentity identity;
+  std::vector<Address> addresses;
+  bool host_network = false;  ///< Selected by nothing: its addresses are the node's.
+};
+
+struct InventoryNode {
+  std::string name;
+  Labels labels;
+  std::vector<Address> addresses;
+};
+
+struct ServicePort {
+  std::uint8_t protocol = 6;  ///< IP protocol number.
+  std::uint16_t port = 0;
+  std::uint16_t target = 0;  ///< Port of the pods behind it.
+};
+
+struct InventoryService {
+  std::string space;
+  std::string name;
+  Labels labels;
+  Labels selector;                   ///< Of the pods behind it; empty: its endpoints are somebody else's to say.
+  std::vector<Address> cluster_ips;  ///< None: a headless Service.
+  std::vector<Address> endpoints;    ///< Ready ones.
+  std::vector<ServicePort> ports;
+};
+
+struct Inventory {
+  std::vector<Prefix> pods = {};      ///< Ranges that pods have their addresses from.
+  std::vector<Prefix> services = {};  ///< Ranges of cluster addresses.
+  std::vector<Address> host = {};     ///< Addresses of the sandbox's own node.
+  std::vector<InventoryPod> pod_list = {};
+  std::vector<InventoryNode> nodes = {};
+  std::vector<InventoryService> service_list = {};
+};
+
+}  // namespace postern
