@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/policy_files.h"
 
+#include <algorithm>
 #include <functional>
+#include <iterator>
 
 #include "base/text_files.h"
+#include "policies/template_links.h"
+#include "policies/template_reader.h"
 #include "policies/yaml_field.h"
 
 namespace postern {
@@ -32,14 +36,15 @@ Result<PolicySet> load_policies(const std::string& policy_folder,
                                 const std::string& template_folder,
                                 const Inventory& inventory) {
   Diagnostics diagnostics;
-  TemplateSet templates;
-  const auto read_templates = for_each_file(template_folder, [&](const std::string& text, const std::string& file) {
-    add_templates(text, file, templates, diagnostics);
+  std::vector<AllowlistTemplate> unlinked;
+  const auto templates_read = for_each_file(template_folder, [&](const std::string& text, const std::string& file) {
+    std::ranges::move(read_templates(text, file, diagnostics), std::back_inserter(unlinked));
   });
   // Without the folder a policy that uses a template says that there is none of that name.
-  if (!read_templates && read_templates.error().code() != Errc::kNotFound) {
-    return read_templates.error();
+  if (!templates_read && templates_read.error().code() != Errc::kNotFound) {
+    return templates_read.error();
   }
+  const TemplateSet templates = link_templates(std::move(unlinked), diagnostics);
   PolicySet set;
   set.inventory = inventory;
   POSTERN_RETURN_IF_ERROR(for_each_file(policy_folder, [&](const std::string& text, const std::string& file) {

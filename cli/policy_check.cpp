@@ -3,21 +3,19 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <tuple>
 
-#include "base/text_files.h"
 #include "cli/text_table.h"
+#include "policies/template_links.h"
+#include "policies/template_reader.h"
 #include "policies/yaml_field.h"
 
 namespace postern {
 namespace {
-
-namespace fs = std::filesystem;
-
-constexpr const char* kSystemTemplates = "/etc/postern/allowlists";
 
 struct CheckOptions {
   std::vector<std::string> paths;
@@ -45,48 +43,14 @@ std::size_t count(const PolicyImage& image, RuleKind kind) {
   return static_cast<std::size_t>(std::ranges::count(image.rules, kind, &Rule::kind));
 }
 
+std::size_t names_of(const AllowlistTemplate& object) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(object.entries, [](const TemplateEntry& entry) { return !entry.cidr; }));
+}
+
 std::string plural(std::size_t number, const std::string& word) {
   const bool y = word.ends_with('y');
   return std::to_string(number) + " " + (number == 1 ? word : y ? word.substr(0, word.size() - 1) + "ies" : word + "s");
-}
-
-/// The folder posternd reads by default; on a machine without it the templates that came with this program.
-std::string default_templates() {
-  std::error_code failed;
-  if (fs::is_directory(kSystemTemplates, failed)) {
-    return kSystemTemplates;
-  }
-  const fs::path program = fs::read_symlink("/proc/self/exe", failed);
-  const fs::path shipped = program.parent_path().parent_path() / "share" / "postern" / "allowlists";
-  return fs::is_directory(shipped, failed) ? shipped.string() : "";
-}
-
-/// Reads files, and every YAML file of folders. What cannot be read is an error like any other.
-std::vector<SourceText> read_all(const std::vector<std::string>& paths, std::vector<Diagnostic>& errors) {
-  std::vector<SourceText> sources;
-  for (const std::string& path : paths) {
-    std::vector<std::string> files{path};
-    std::error_code failed;
-    if (fs::is_directory(path, failed)) {
-      auto listed = yaml_files_of(path);
-      if (!listed) {
-        errors.push_back({{}, "", listed.error().message()});
-        continue;
-      }
-      files = std::move(*listed);
-      if (files.empty()) {
-        errors.push_back({{path}, "", "no *.yaml or *.yml in this folder"});
-      }
-    }
-    for (const std::string& file : files) {
-      if (auto text = read_text_file(file, YamlField::kFileMax)) {
-        sources.push_back({file, std::move(*text)});
-      } else {
-        errors.push_back({{}, "", text.error().message()});
-      }
-    }
-  }
-  return sources;
 }
 
 nlohmann::json to_json(const std::vector<Diagnostic>& diagnostics) {
@@ -120,12 +84,11 @@ void print_json(const CheckReport& report, const std::string& folder) {
                                {"rules", policy.image->rules.size()}});
   }
   for (const auto& [name, object] : report.templates) {
-    std::size_t names = 0;
-    for (const TemplateEntry& entry : object.entries) {
-      names += entry.names.size();
-    }
-    out["templates"].push_back(
-        {{"name", name}, {"file", object.place.file}, {"line", object.place.line}, {"names", names}});
+    out["templates"].push_back({{"name", name},
+                                {"version", object.version},
+                                {"file", object.place.file},
+                                {"line", object.place.line},
+                                {"names", names_of(object)}});
   }
   // Text of a file may be no UTF-8; a report about it must come out all the same.
   std::printf("%s\n", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
@@ -155,15 +118,9 @@ void print_templates(const CheckReport& report) {
   }
   TextTable table({"TEMPLATE", "GROUPS", "NAMES", "CIDRS", "FILE"});
   for (const auto& [name, object] : report.templates) {
-    std::string groups;
-    std::size_t names = 0;
-    std::size_t cidrs = 0;
-    for (const TemplateEntry& entry : object.entries) {
-      groups += (groups.empty() ? "" : ",") + entry.group;
-      names += entry.names.size();
-      cidrs += entry.cidrs.size();
-    }
-    table.add({name, groups, std::to_string(names), std::to_string(cidrs),
+    const std::size_t names = names_of(object);
+    table.add({name, std::to_string(object.groups.size()), std::to_string(names),
+               std::to_string(object.entries.size() - names),
                object.place.file + ":" + std::to_string(object.place.line)});
   }
   table.print();
@@ -192,48 +149,48 @@ int check(const CheckOptions& options) {
     std::fprintf(stderr, "postern: name at least one policy file or folder: postern policy check FILE...\n");
     return 2;
   }
-  const std::string folder = options.templates.empty() ? default_templates() : options.templates;
-  TemplateSet known;
+  const std::string folder = options.templates.empty() ? default_template_folder() : options.templates;
   Diagnostics in_templates;
-  if (!folder.empty()) {
-    auto files = yaml_files_of(folder);
-    if (!files) {
-      std::fprintf(stderr, "postern: --templates: %s\n", files.error().message().c_str());
-      return 2;
-    }
-    std::vector<Diagnostic> unreadable;
-    for (const SourceText& source : read_all(*files, unreadable)) {
-      add_templates(source.text, source.file, known, in_templates);
-    }
-    for (const Diagnostic& found : unreadable) {
-      in_templates.error(found.place, found.field, found.message);
-    }
+  const auto known = read_template_folder(folder, in_templates);
+  if (!known) {
+    std::fprintf(stderr, "postern: --templates: %s\n", known.error().message().c_str());
+    return 2;
   }
-  std::vector<Diagnostic> unreadable;
-  const auto sources = read_all(options.paths, unreadable);
-  CheckReport report = check_files(sources, known);
+  Diagnostics unreadable;
+  const auto sources = read_sources(options.paths, unreadable);
+  CheckReport report = check_files(sources, *known);
   take(in_templates, report);
-  std::ranges::copy(unreadable, std::back_inserter(report.errors));
+  take(unreadable, report);
   options.output == "json" ? print_json(report, folder) : print_text(report, folder, sources.size());
   return report.errors.empty() ? 0 : 1;
 }
 
 }  // namespace
 
-CheckReport check_files(const std::vector<SourceText>& files, const TemplateSet& known) {
+CheckReport check_files(const std::vector<SourceText>& files, const std::vector<AllowlistTemplate>& known) {
   CheckReport report;
+  Diagnostics in_templates;
   std::vector<const SourceText*> policies;
+  std::vector<AllowlistTemplate> templates;
   for (const SourceText& source : files) {
-    if (!holds_templates(source)) {
+    if (holds_templates(source)) {
+      Diagnostics of_file;  // each file has a limit of errors of its own
+      std::ranges::move(read_templates(source.text, source.file, of_file), std::back_inserter(templates));
+      take(of_file, report);
+    } else {
       policies.push_back(&source);
-      continue;
     }
-    Diagnostics diagnostics;
-    add_templates(source.text, source.file, report.templates, diagnostics);
-    take(diagnostics, report);
   }
-  TemplateSet usable = report.templates;
-  usable.insert(known.begin(), known.end());
+  std::set<std::string> checked;
+  for (const AllowlistTemplate& object : templates) {
+    checked.insert(object.name);
+  }
+  std::ranges::copy_if(known, std::back_inserter(templates),
+                       [&](const AllowlistTemplate& object) { return !checked.contains(object.name); });
+  const TemplateSet usable = link_templates(std::move(templates), in_templates);
+  take(in_templates, report);
+  std::ranges::copy_if(usable, std::inserter(report.templates, report.templates.end()),
+                       [&](const auto& object) { return checked.contains(object.first); });
   for (const SourceText* source : policies) {
     Diagnostics diagnostics;
     const std::size_t before = report.policies.policies.size();
@@ -252,9 +209,7 @@ void add_policy_command(CLI::App& app, int& exit_status) {
   auto options = std::make_shared<CheckOptions>();
   auto* command = policy->add_subcommand("check", "Are these policies right, and what do they open");
   command->add_option("FILE", options->paths, "Policy or template files, or folders of them (*.yaml, *.yml)");
-  command->add_option("--templates", options->templates,
-                      std::string("Folder of allowlist templates. Default: ") + kSystemTemplates +
-                          ", or those that came with this program where that does not exist");
+  command->add_option("--templates", options->templates, kTemplatesHelp);
   command->add_option("-o,--output", options->output, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();

@@ -9,14 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "cli/source_files.h"
 #include "policies/policy_set.h"
 
 namespace postern {
-
-struct SourceText {
-  std::string file;
-  std::string text;
-};
 
 /// What a check found, in the order of the files.
 struct CheckReport {
@@ -26,8 +22,8 @@ struct CheckReport {
   TemplateSet templates;  ///< Allowlist templates among the checked files.
 };
 
-/// Checks policy and template files. Policies may use `known` templates and the checked ones, which come first.
-CheckReport check_files(const std::vector<SourceText>& files, const TemplateSet& known);
+/// Checks policy and template files. They may use `known` templates and the checked ones, which come first.
+CheckReport check_files(const std::vector<SourceText>& files, const std::vector<AllowlistTemplate>& known);
 
 /// Adds `policy check` to the application. Leaves 0 in exit_status when all is right, 1 for errors in
 /// files, 2 when the command line is wrong.

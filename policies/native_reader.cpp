@@ -282,21 +282,19 @@ PortSet read_ports(const YamlField& ports, const PortSet& otherwise) {
   return set;
 }
 
-std::optional<NamePattern> read_pattern(const YamlField& field, std::string_view text) {
+Result<NamePattern> parse_pattern(std::string_view text) {
+  const auto invalid = [&](const std::string& why) {
+    return Error(Errc::kInvalid, "\"" + printable(text) + "\" " + why);
+  };
   if (text.empty()) {
-    if (field.type() == YamlField::Type::kScalar) {
-      field.error("a name is empty");
-    }
-    return std::nullopt;
+    return Error(Errc::kInvalid, "a name is empty");
   }
   if (Prefix::parse(text)) {
-    field.error("\"" + printable(text) + "\" is an address: write it under cidrs");
-    return std::nullopt;
+    return invalid("is an address: write it under cidrs");
   }
   auto pattern = NamePattern::parse(text, Dialect::kNative);
   if (!pattern) {
-    field.error(pattern.error().message());
-    return std::nullopt;
+    return pattern;
   }
   const std::string plain = pattern->labels().text();
   const std::size_t last_star = plain.rfind('*');
@@ -307,17 +305,25 @@ std::optional<NamePattern> read_pattern(const YamlField& field, std::string_view
                                                  : std::ranges::count(plain, '.') + 1;
   if (wild && labels_behind < 2) {
     // Whoever registers a name below the top level could be reached.
-    field.error("\"" + printable(text) +
-                "\" would open names of a whole top-level domain: put two labels or more behind the last \"*\", as in "
-                "*.example.com");
-    return std::nullopt;
+    return invalid(
+        "would open names of a whole top-level domain: put two labels or more behind the last \"*\", as in "
+        "*.example.com");
   }
   if (std::ranges::all_of(plain.substr(plain.rfind('.') + 1), [](char c) { return c >= '0' && c <= '9'; })) {
-    field.error("\"" + printable(text) +
-                "\" is not a host name: its last label is a number (an address goes under cidrs, a port under ports)");
-    return std::nullopt;
+    return invalid("is not a host name: its last label is a number (an address goes under cidrs, a port under ports)");
   }
-  return *pattern;
+  return pattern;
+}
+
+std::optional<NamePattern> read_pattern(const YamlField& field, std::string_view text) {
+  auto pattern = parse_pattern(text);
+  if (pattern) {
+    return *pattern;
+  }
+  if (!text.empty() || field.type() == YamlField::Type::kScalar) {
+    field.error(pattern.error().message());
+  }
+  return std::nullopt;
 }
 
 }  // namespace postern

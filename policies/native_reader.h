@@ -28,7 +28,8 @@ bool expect_kind(const YamlField& document, std::string_view kind);
 std::string read_object_name(const YamlField& document);
 PortSet read_ports(const YamlField& ports, const PortSet& otherwise);
 /// A name or pattern of the native dialect: at least two labels behind the last "*".
-/// Reported, and empty, if it is not one.
+Result<NamePattern> parse_pattern(std::string_view text);
+/// The same. Reported, and empty, if it is not one.
 std::optional<NamePattern> read_pattern(const YamlField& field, std::string_view text);
 
 }  // namespace postern

@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "policies/policy_reader.h"
-#include "policies/template_reader.h"
 
 namespace postern {
 namespace {
@@ -89,15 +88,6 @@ Result<std::shared_ptr<const PolicyImage>> PolicySet::image_of(const std::string
   }
   unions_[key] = image;
   return image;
-}
-
-void add_templates(std::string_view text, const std::string& file, TemplateSet& templates, Diagnostics& diagnostics) {
-  for (AllowlistTemplate& read : read_templates(text, file, diagnostics)) {
-    const auto [at, added] = templates.try_emplace(read.name, read);
-    if (!added) {
-      report_twice("template", read.name, read.place, at->second.place, diagnostics);
-    }
-  }
 }
 
 void add_policies(std::string_view text,

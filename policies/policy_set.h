@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// PolicySet: the policies and templates of several files, read and compiled together.
+// PolicySet: the policies of several files, read and compiled together.
 //
 // posternd and `postern policy check` both build one, so that they judge alike. Text in, images
 // out; whoever calls has read the files.
@@ -51,9 +51,6 @@ class PolicySet {
  private:
   mutable std::map<std::string, std::shared_ptr<const PolicyImage>> unions_;  // compiled when first asked for
 };
-
-/// Adds every AllowlistTemplate of a file. A name that is there already is an error.
-void add_templates(std::string_view text, const std::string& file, TemplateSet& templates, Diagnostics& diagnostics);
 
 /// Adds every policy of a file, of any kind, compiled unless *diagnostics has errors by then. A name that is
 /// there already in its namespace is an error.

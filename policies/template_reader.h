@@ -2,8 +2,8 @@
 //
 // Reads AllowlistTemplate of apiVersion postern.dev/v1alpha1, and puts one into a policy.
 //
-// Text in, model out; no I/O. A template is data about destinations: groups of names and CIDRs with
-// ports and a purpose, and parameters that stand in names as {parameter}.
+// Text in, plain data out; no I/O. What a template extends is not looked at while it is read: that
+// takes all templates, see template_links.h.
 #pragma once
 
 #include <string>
@@ -21,8 +21,11 @@ namespace postern {
 /// a template that no policy uses yet is checked too.
 std::vector<AllowlistTemplate> read_templates(std::string_view text, const std::string& file, Diagnostics& diagnostics);
 
-/// Adds what a reference in spec.allow[].templates selects: a template's name, or
-/// {name, groups, params}. What is wrong is reported at the reference.
+/// An item of spec.allow[].templates or spec.extends: a template's name, or {name, groups, params}.
+/// Empty: it is neither, which is reported.
+std::optional<TemplateReference> read_template_reference(const YamlField& field);
+
+/// Adds what a reference in spec.allow[].templates selects. What is wrong is reported at the reference.
 void use_template(const YamlField& reference, const TemplateSet& templates, Policy& policy);
 
 }  // namespace postern

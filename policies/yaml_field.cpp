@@ -257,6 +257,8 @@ Place YamlField::place() const {
   return {document_->file, document_->nodes[node].line, document_->nodes[node].column};
 }
 
+Diagnostics& YamlField::diagnostics() const { return *document_->diagnostics; }
+
 void YamlField::error(std::string message) const { document_->diagnostics->error(place(), path_, std::move(message)); }
 
 void YamlField::warn(std::string message) const { document_->diagnostics->warn(place(), path_, std::move(message)); }

@@ -35,6 +35,7 @@ class YamlField {
   bool present() const { return type() != Type::kMissing && type() != Type::kNull; }
   Place place() const;
   const std::string& path() const { return path_; }
+  Diagnostics& diagnostics() const;  ///< Where error() and warn() go.
   void error(std::string message) const;
   void warn(std::string message) const;
 

@@ -308,16 +308,29 @@ TEMPLATE = """apiVersion: postern.dev/v1alpha1
 kind: AllowlistTemplate
 metadata: {name: tools}
 spec:
+  version: 2026-11-27
   purpose: what agents need
   parameters: [{name: region, purpose: where, default: "*"}]
-  allow:
-  - group: api
+  groups:
+  - name: api
     purpose: the service
-    names: ["sts.{region}.cloud.example", index.example.org]
+    source: https://example.com/docs
+    checked: 2026-11-27
+    names: ["sts.{region}.cloud.example", {name: index.example.org, purpose: index, risk: user-content, ports: [8443]}]
     ports: [443]
-  - group: nets
+  - name: nets
     purpose: addresses
-    cidrs: [192.0.2.0/24]
+    cidrs: [192.0.2.0/24, {cidr: 198.51.100.0/24, purpose: more}]
+---
+apiVersion: postern.dev/v1alpha1
+kind: AllowlistTemplate
+metadata: {name: team}
+spec:
+  version: 2026-11-27.2
+  purpose: less of it
+  parameters: [{name: zone, purpose: where, default: one}]
+  extends: [{name: tools, groups: [api], params: {region: "{zone}"}}]
+  except: [index.example.org]
 """
 
 
@@ -333,6 +346,7 @@ def texts():
     seed("policy_reader", "not_yaml", "{[}")
     seed("template_reader", "whole", TEMPLATE)
     seed("template_reader", "mistakes", TEMPLATE.replace("{region}", "{zone}").replace("cidrs", "cidr"))
+    seed("template_reader", "circle", TEMPLATE.replace("version: 2026-11-27\n", "version: 2026-11-27\n  extends: [team]\n", 1))
     seed("template_reader", "not_yaml", "- - -:\n\t")
 
 

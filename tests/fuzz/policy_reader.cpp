@@ -5,6 +5,7 @@
 // why, in one printable line each.
 #include "policies/explain.h"
 #include "policies/policy_reader.h"
+#include "policies/template_links.h"
 #include "policies/template_reader.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -17,21 +18,18 @@ apiVersion: postern.dev/v1alpha1
 kind: AllowlistTemplate
 metadata: {name: tools}
 spec:
+  version: 2026-11-27
   purpose: what agents need
   parameters: [{name: region, purpose: where, default: "*"}]
-  allow:
-  - group: api
+  groups:
+  - name: api
     purpose: the service
     names: ["sts.{region}.cloud.example", index.example.org]
 )";
 
 TemplateSet templates() {
   Diagnostics diagnostics;
-  TemplateSet set;
-  for (AllowlistTemplate& each : read_templates(kTemplates, "tools.yaml", diagnostics)) {
-    const std::string name = each.name;
-    set.emplace(name, std::move(each));
-  }
+  TemplateSet set = link_templates(read_templates(kTemplates, "tools.yaml", diagnostics), diagnostics);
   FUZZ_REQUIRE(set.size() == 1 && !diagnostics.failed());
   return set;
 }

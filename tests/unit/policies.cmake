@@ -16,6 +16,7 @@ list(APPEND UNIT_TEST_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/policies_reader.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_set.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_shipped.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/policies_template_links.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_templates.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_yaml.cpp)
 set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/policies_shipped.cpp

@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::Equals;
 
-constexpr const char* kTools = "  purpose: x\n  allow: [{group: a, purpose: b, names: [a.example]}]\n";
+constexpr const char* kTools = "  purpose: x\n  groups: [{name: a, purpose: b, names: [a.example]}]\n";
 
 TEST_CASE("policy check: a wrong file does not hide the right ones", "[policies]") {
   const auto report = check_files(
@@ -34,12 +34,13 @@ TEST_CASE("policy check: a wrong file does not hide the right ones", "[policies]
 
 TEST_CASE("policy check: templates among the files serve the policies, before the installed ones", "[policies]") {
   const std::string policy = policy_text("  allow:\n  - templates: [tools]\n");
-  const std::string other = template_text("  purpose: x\n  allow: [{group: a, purpose: b, names: [b.example]}]\n");
-  const auto both = check_files({{"agent.yaml", policy}, {"tools.yaml", template_text(kTools)}}, templates_of(other));
+  const std::string other = template_text("  purpose: x\n  groups: [{name: a, purpose: b, names: [b.example]}]\n");
+  const auto both =
+      check_files({{"agent.yaml", policy}, {"tools.yaml", template_text(kTools)}}, unlinked_templates(other));
   REQUIRE(both.errors.empty());
   CHECK(both.templates.contains("tools"));
   CHECK(both.policies.policies.at("agent").image->rules[0].target() == "a.example");
-  const auto installed = check_files({{"agent.yaml", policy}}, templates_of(other));
+  const auto installed = check_files({{"agent.yaml", policy}}, unlinked_templates(other));
   REQUIRE(installed.errors.empty());
   CHECK(installed.policies.policies.at("agent").image->rules[0].target() == "b.example");
   CHECK(check_files({{"agent.yaml", policy}}, {}).errors.size() == 1);

@@ -21,11 +21,11 @@ TEST_CASE("policy set: a name may be there once, over all files", "[policies]") 
   CHECK_THAT(diagnostics.to_error().message(),
              Equals("b.yaml:1:1: metadata.name: policy agent exists already, at a.yaml:1:1: rename or remove one"));
 
-  TemplateSet templates;
   Diagnostics others;
-  const std::string text = template_text("  purpose: x\n  allow: [{group: a, purpose: b, names: [a.example]}]\n");
-  add_templates(text, "t.yaml", templates, others);
-  add_templates(text, "u.yaml", templates, others);
+  const std::string text = template_text("  purpose: x\n  groups: [{name: a, purpose: b, names: [a.example]}]\n");
+  auto templates = unlinked_templates(text, "t.yaml");
+  templates.push_back(unlinked_templates(text, "u.yaml").at(0));
+  link_templates(std::move(templates), others);
   CHECK_THAT(others.to_error().message(),
              ContainsSubstring("u.yaml:1:1: metadata.name: template tools exists already, at t.yaml:1:1"));
 }

@@ -6,6 +6,7 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "policies_texts.h"
@@ -38,43 +39,60 @@ std::vector<fs::path> yaml_files(const fs::path& folder) {
 
 TemplateSet shipped() {
   Diagnostics diagnostics;
-  TemplateSet templates;
+  std::vector<AllowlistTemplate> templates;
   for (const fs::path& file : yaml_files(kRoot / "allowlists")) {
-    add_templates(read(file), file.filename().string(), templates, diagnostics);
+    std::ranges::move(read_templates(read(file), file.filename().string(), diagnostics), std::back_inserter(templates));
   }
+  TemplateSet linked = link_templates(std::move(templates), diagnostics);
   INFO((diagnostics.failed() ? diagnostics.to_error().message() : ""));
   REQUIRE_FALSE(diagnostics.failed());
-  return templates;
+  return linked;
 }
 
-TEST_CASE("shipped: the four allowlists, each file named as its template", "[policies]") {
+TEST_CASE("shipped: the allowlists, each file named as its template, all of them installed", "[policies]") {
   const TemplateSet templates = shipped();
-  for (const char* known : {"aws-services", "dev-tools", "llm-apis", "package-registries"}) {
-    REQUIRE(templates.contains(known));
-    CHECK(templates.at(known).place.file == std::string(known) + ".yaml");
+  const std::string installed = read(kRoot / "allowlists" / "CMakeLists.txt");
+  for (const auto& [name, object] : templates) {
+    CHECK(object.place.file == name + ".yaml");
+    CHECK(installed.find(" " + name + ".yaml") != std::string::npos);
+  }
+  for (const char* known : {"aws-services", "certificates", "container-registries", "dev-tools", "devcontainer",
+                            "git-hosts", "llm-apis", "model-hubs", "os-packages", "package-registries"}) {
+    CHECK(templates.contains(known));
   }
 }
 
-TEST_CASE("shipped: each name stands in one group, on 443/tcp, with a comment on its line", "[policies]") {
+TEST_CASE("shipped: every entry says what it is for, who says so and when that was checked", "[policies]") {
   for (const auto& [key, object] : shipped()) {
-    std::vector<std::string> lines;
-    std::stringstream text(read(kRoot / "allowlists" / (key + ".yaml")));
-    for (std::string line; std::getline(text, line);) {
-      lines.push_back(line);
-    }
-    std::vector<std::string> seen;
+    std::set<std::pair<std::string, PortSet>> seen;
     for (const TemplateEntry& entry : object.entries) {
-      INFO(key << " group " << entry.group);
-      CHECK(entry.ports == PortSet::https());
+      INFO(key << " group " << entry.group << " " << entry.text);
+      const auto group = std::ranges::find(object.groups, entry.group, &TemplateGroup::name);
+      REQUIRE(group != object.groups.end());
+      CHECK_FALSE(group->purpose.empty());
       CHECK_FALSE(entry.purpose.empty());
-      for (const auto& [pattern, place] : entry.names) {
-        INFO(pattern);
-        CHECK(std::ranges::find(seen, pattern) == seen.end());
-        seen.push_back(pattern);
-        CHECK(lines.at(static_cast<std::size_t>(place.line - 1)).find(" # ") != std::string::npos);
+      CHECK(entry.purpose != group->purpose);
+      CHECK(entry.source.starts_with("https://"));
+      CHECK_FALSE(entry.checked.empty());
+      CHECK(seen.emplace(entry.text, entry.ports).second);
+      for (const PortRange& range : entry.ports.ranges()) {
+        CHECK(range.first == range.last);
+        const bool expected = range.first == 443 || (range.first == 22 && entry.group.ends_with("-ssh")) ||
+                              (range.first == 80 && (key == "os-packages" || key == "certificates"));
+        CHECK(expected);
       }
     }
   }
+}
+
+TEST_CASE("shipped: all templates together are one policy", "[policies]") {
+  std::string all = "  allow:\n  - templates: [";
+  const TemplateSet templates = shipped();
+  for (const auto& [name, object] : templates) {
+    all += (name == templates.begin()->first ? "" : ", ") + name;
+  }
+  const auto image = image_of(all + "]\n", templates);
+  CHECK(image->ports_of(name("sts.amazonaws.com").wire()) == PortSet::https());
 }
 
 TEST_CASE("shipped: names that a first sketch of such a list forgets", "[policies]") {
@@ -183,7 +201,13 @@ TEST_CASE("shipped: every example in the documentation is right", "[policies]") 
     INFO(page << "\n" << block);
     if (block.find("kind: AllowlistTemplate") != std::string::npos) {
       Diagnostics diagnostics;
-      CHECK(read_templates(block, "docs", diagnostics).size() == 1);
+      auto written = read_templates(block, "docs", diagnostics);
+      CHECK(written.size() == 1);
+      for (const auto& [name, object] : templates) {
+        written.push_back(object);
+      }
+      link_templates(std::move(written), diagnostics);
+      INFO((diagnostics.failed() ? diagnostics.to_error().message() : ""));
       CHECK_FALSE(diagnostics.failed());
       continue;
     }

@@ -14,11 +14,11 @@ using Catch::Matchers::Equals;
 constexpr const char* kTools = R"(  purpose: test
   parameters:
   - {name: region, purpose: where, default: "*"}
-  allow:
-  - group: sts
+  groups:
+  - name: sts
     purpose: credentials
     names: ["sts.{region}.amazonaws.com", sts.amazonaws.com]
-  - group: db
+  - name: db
     purpose: tables
     names: ["db.{region}.example.com"]
     cidrs: [192.0.2.0/24]
@@ -53,7 +53,7 @@ TEST_CASE("templates: groups and parameters narrow it", "[policies]") {
 
 TEST_CASE("templates: a rule's origin names the template's line and the reference's", "[policies]") {
   const Policy policy = policy_of("  allow:\n  - templates: [tools]\n", tools());
-  CHECK(policy.allow_names[0].origin.to_string() == "tools.yaml:12:13 (template tools at agent.yaml:7:17)");
+  CHECK(policy.allow_names[0].origin.to_string() == "tools.yaml:13:13 (template tools at agent.yaml:7:17)");
 }
 
 TEST_CASE("templates: two references, and names beside them", "[policies]") {
@@ -76,10 +76,10 @@ TEST_CASE("templates: a wrong reference is reported where it stands", "[policies
       {"{name: tools, groups: [s3]}",
        "agent.yaml:7:40: spec.allow[0].templates[0].groups[0]: template tools has no group \"s3\": it has db, sts"},
       {"{name: tools, groups: []}",
-       "agent.yaml:7:39: spec.allow[0].templates[0].groups: names none: name groups (db, sts), or remove the field for "
+       "agent.yaml:7:39: spec.allow[0].templates[0].groups: names none: name groups, or remove the field for "
        "all of them"},
       {"{name: tools, groups: }",
-       "agent.yaml:7:39: spec.allow[0].templates[0].groups: names none: name groups (db, sts), or remove the field for "
+       "agent.yaml:7:39: spec.allow[0].templates[0].groups: names none: name groups, or remove the field for "
        "all of them"},
       {"{name: tools, params: {zone: a}}",
        "agent.yaml:7:46: spec.allow[0].templates[0].params.zone: template tools has no parameter \"zone\": it has "
@@ -104,21 +104,21 @@ TEST_CASE("templates: ports do not go with a template", "[policies]") {
 
 TEST_CASE("templates: a wrong template is reported without a policy that uses it", "[policies]") {
   const auto [spec, message] = GENERATE(table<std::string, std::string>({
-      {"  purpose: x\n  allow:\n  - {group: a, purpose: b, names: [\"x.{zone}.example\"]}\n",
+      {"  purpose: x\n  groups:\n  - {name: a, purpose: b, names: [\"x.{zone}.example\"]}\n",
        "parameter {zone} is not declared in spec.parameters"},
-      {"  purpose: x\n  allow:\n  - {group: a, purpose: b, names: [\"x.{zone\"]}\n", "\"{\" without \"}\""},
-      {"  purpose: x\n  allow:\n  - {group: a, purpose: b, names: [\"*.com\"]}\n", "whole top-level domain"},
-      {"  purpose: x\n  allow:\n  - {group: a, purpose: b}\n", "names no destination"},
-      {"  purpose: x\n  allow:\n  - {purpose: b, names: [a.example]}\n", "group: is missing"},
-      {"  purpose: x\n  allow:\n  - {group: a, names: [a.example]}\n", "purpose: is missing"},
-      {"  purpose: x\n", "spec.allow: is missing"},
-      {"  allow: []\n", "spec.purpose: is missing"},
-      {"  purpose: x\n  parameters: [{name: r, purpose: p}]\n  allow: []\n", "default: is missing"},
-      {"  purpose: x\n  parameters: [{name: r, purpose: p, default: a}, {name: r, purpose: p, default: b}]\n  allow: "
+      {"  purpose: x\n  groups:\n  - {name: a, purpose: b, names: [\"x.{zone\"]}\n", "\"{\" without \"}\""},
+      {"  purpose: x\n  groups:\n  - {name: a, purpose: b, names: [\"*.com\"]}\n", "whole top-level domain"},
+      {"  purpose: x\n  groups:\n  - {name: a, purpose: b}\n", "names no destination"},
+      {"  purpose: x\n  groups:\n  - {purpose: b, names: [a.example]}\n", "name: is missing"},
+      {"  purpose: x\n  groups:\n  - {name: a, names: [a.example]}\n", "purpose: is missing"},
+      {"  purpose: x\n", "spec.groups: is missing"},
+      {"  groups: []\n", "spec.purpose: is missing"},
+      {"  purpose: x\n  parameters: [{name: r, purpose: p}]\n  groups: []\n", "default: is missing"},
+      {"  purpose: x\n  parameters: [{name: r, purpose: p, default: a}, {name: r, purpose: p, default: b}]\n  groups: "
        "[]\n",
        "parameter \"r\" is there twice"},
-      {"  purpose: x\n  parameters: [{name: r, purpose: p, default: a.b}]\n  allow:\n"
-       "  - {group: a, purpose: b, names: [\"x{r}.example\"], cidrs: [10.0.0.1/8]}\n",
+      {"  purpose: x\n  parameters: [{name: r, purpose: p, default: a.b}]\n  groups:\n"
+       "  - {name: a, purpose: b, names: [\"x{r}.example\"], cidrs: [10.0.0.1/8]}\n",
        "has bits set behind its length"},
   }));
   Diagnostics diagnostics;
@@ -130,8 +130,8 @@ TEST_CASE("templates: a wrong template is reported without a policy that uses it
 
 TEST_CASE("templates: a value that does not fit the label it stands in", "[policies]") {
   const TemplateSet inside =
-      templates_of(template_text("  purpose: x\n  parameters: [{name: r, purpose: p, default: one}]\n  allow:\n"
-                                 "  - {group: a, purpose: b, names: [\"pre-{r}-post.example.com\"]}\n"));
+      templates_of(template_text("  purpose: x\n  parameters: [{name: r, purpose: p, default: one}]\n  groups:\n"
+                                 "  - {name: a, purpose: b, names: [\"pre-{r}-post.example.com\"]}\n"));
   CHECK(policy_of("  allow:\n  - templates: [{name: tools, params: {r: two}}]\n", inside).allow_names[0].pattern ==
         pattern("pre-two-post.example.com"));
   CHECK_THAT(errors_of("  allow:\n  - templates: [{name: tools, params: {r: \"*\"}}]\n", inside),

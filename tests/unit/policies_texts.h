@@ -11,6 +11,7 @@
 #include "policies/image.h"
 #include "policies/policy_reader.h"
 #include "policies/policy_set.h"
+#include "policies/template_links.h"
 #include "policies/template_reader.h"
 
 namespace postern {
@@ -21,14 +22,25 @@ inline std::string policy_text(std::string_view spec) {
 }
 
 inline std::string template_text(std::string_view spec) {
-  return "apiVersion: postern.dev/v1alpha1\nkind: AllowlistTemplate\nmetadata:\n  name: tools\nspec:\n" +
+  return "apiVersion: postern.dev/v1alpha1\nkind: AllowlistTemplate\nmetadata:\n  name: tools\nspec:\n"
+         "  version: 2026-11-27\n" +
          std::string(spec);
+}
+
+/// Templates as their file has them, not yet linked. Throws what is wrong with them, which fails the test.
+inline std::vector<AllowlistTemplate> unlinked_templates(std::string_view text,
+                                                         const std::string& file = "tools.yaml") {
+  Diagnostics diagnostics;
+  auto templates = read_templates(text, file, diagnostics);
+  if (diagnostics.failed()) {
+    throw std::runtime_error(diagnostics.to_error().message());
+  }
+  return templates;
 }
 
 inline TemplateSet templates_of(std::string_view text) {
   Diagnostics diagnostics;
-  TemplateSet templates;
-  add_templates(text, "tools.yaml", templates, diagnostics);
+  auto templates = link_templates(unlinked_templates(text), diagnostics);
   if (diagnostics.failed()) {
     throw std::runtime_error(diagnostics.to_error().message());
   }

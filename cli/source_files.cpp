@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/source_files.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <iterator>
+
+#include "base/text_files.h"
+#include "policies/template_reader.h"
+
+namespace postern {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kSystemTemplates = "/etc/postern/allowlists";
+
+}  // namespace
+
+std::string default_template_folder() {
+  std::error_code failed;
+  if (fs::is_directory(kSystemTemplates, failed)) {
+    return kSystemTemplates;
+  }
+  const fs::path program = fs::read_symlink("/proc/self/exe", failed);
+  const fs::path shipped = program.parent_path().parent_path() / "share" / "postern" / "allowlists";
+  return fs::is_directory(shipped, failed) ? shipped.string() : "";
+}
+
+std::vector<SourceText> read_sources(const std::vector<std::string>& paths, Diagnostics& diagnostics) {
+  std::vector<SourceText> sources;
+  for (const std::string& path : paths) {
+    std::vector<std::string> files{path};
+    std::error_code failed;
+    if (fs::is_directory(path, failed)) {
+      auto listed = yaml_files_of(path);
+      if (!listed) {
+        diagnostics.error({}, "", listed.error().message());
+        continue;
+      }
+      files = std::move(*listed);
+      if (files.empty()) {
+        diagnostics.error({path}, "", "no *.yaml or *.yml in this folder");
+      }
+    }
+    for (const std::string& file : files) {
+      if (auto text = read_text_file(file, YamlField::kFileMax)) {
+        sources.push_back({file, std::move(*text)});
+      } else {
+        diagnostics.error({}, "", text.error().message());
+      }
+    }
+  }
+  return sources;
+}
+
+Result<std::vector<AllowlistTemplate>> read_template_folder(const std::string& folder, Diagnostics& diagnostics) {
+  std::vector<AllowlistTemplate> templates;
+  if (folder.empty()) {
+    return templates;
+  }
+  const auto files = yaml_files_of(folder);
+  if (!files) {
+    return files.error();
+  }
+  for (const SourceText& source : read_sources(*files, diagnostics)) {
+    std::ranges::move(read_templates(source.text, source.file, diagnostics), std::back_inserter(templates));
+  }
+  return templates;
+}
+
+}  // namespace postern
