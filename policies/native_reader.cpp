@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "policies/kubernetes_fields.h"
+#include "policies/public_suffix.h"
 #include "policies/template_reader.h"
 
 namespace postern {
@@ -42,16 +43,29 @@ std::vector<CidrRule> read_cidrs(const YamlField& rule, const PortSet& ports) {
   return rules;
 }
 
+void refuse_strangers(const YamlField& item, const NamePattern& pattern, std::string_view how) {
+  if (const auto known = check_strangers(pattern, how); !known) {
+    item.error(known.error().message());
+  }
+}
+
 void read_names(const YamlField& rule, const PortSet& ports, Policy& policy) {
+  const bool strangers = rule["risk"].present() && rule["risk"].word_or("user-content", {"user-content"}) != "";
+  if (strangers && !rule["names"].present()) {
+    rule["risk"].error("is about names, and there are none here: remove it");
+  }
   for (const YamlField& item : rule["names"].items()) {
     if (auto pattern = read_pattern(item, item.text())) {
+      if (!strangers) {
+        refuse_strangers(item, *pattern, ", or write risk: user-content in this rule to open them all");
+      }
       policy.allow_names.push_back({*pattern, ports, {item.place(), ""}, {}});
     }
   }
 }
 
 void read_allow(const YamlField& rule, const TemplateSet& templates, Policy& policy) {
-  if (!rule.only({"templates", "names", "cidrs", "except", "ports"})) {
+  if (!rule.only({"templates", "names", "cidrs", "except", "ports", "risk"})) {
     return;
   }
   const bool has_templates = rule["templates"].present();
@@ -121,6 +135,7 @@ void read_dns(const YamlField& dns, Policy& policy) {
   policy.dns.as_written = dns["mode"].word_or("narrowed", {"narrowed", "as-written"}) == "as-written";
   for (const YamlField& item : dns["allow"].items()) {
     if (auto pattern = read_pattern(item, item.text())) {
+      refuse_strangers(item, *pattern, "");
       policy.allow_names.push_back({*pattern, PortSet(), {item.place(), ""}, {}});
     }
   }

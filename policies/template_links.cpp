@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "policies/native_reader.h"
+#include "policies/public_suffix.h"
 #include "policies/template_values.h"
 
 namespace postern {
@@ -126,7 +127,7 @@ std::vector<TemplateEntry> take(const TemplateReference& reference,
   return entries;
 }
 
-/// Reported at the reference: a pattern that is none with these values.
+/// Reported at the reference: a pattern that is none with these values, or opens the names of strangers.
 void check_patterns(const TemplateReference& reference,
                     const std::vector<TemplateEntry>& entries,
                     const TemplateValues& values,
@@ -137,8 +138,11 @@ void check_patterns(const TemplateReference& reference,
     }
     const auto text = expand(entry.text, values);
     const auto pattern = text ? parse_pattern(*text) : Result<NamePattern>(text.error());
-    if (!pattern) {
-      report(reference.name, pattern.error().message(), diagnostics);
+    const auto right = !pattern             ? Result<>(pattern.error())
+                       : entry.user_content ? Result<>()
+                                            : check_strangers(*pattern, ", with other values");
+    if (!right) {
+      report(reference.name, right.error().message(), diagnostics);
       return;  // the others are likely wrong in the same way
     }
   }

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "policies/native_reader.h"
+#include "policies/public_suffix.h"
 #include "policies/template_links.h"
 #include "policies/template_values.h"
 
@@ -137,7 +138,15 @@ void read_group(const YamlField& field, AllowlistTemplate& object) {
     const YamlField word = item.type() == YamlField::Type::kMap ? item["name"] : item;
     if (!expanded) {
       word.error(expanded.error().message());
-    } else if (read_pattern(word, *expanded)) {
+      continue;
+    }
+    const auto pattern = read_pattern(word, *expanded);
+    const auto known = pattern && !entry->user_content
+                           ? check_strangers(*pattern, ", or write risk: user-content in this entry to open them all")
+                           : Result<>();
+    if (!known) {
+      word.error(known.error().message());
+    } else if (pattern) {
       object.entries.push_back(std::move(*entry));
     }
   }

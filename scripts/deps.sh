@@ -10,7 +10,7 @@ set -euo pipefail
 # libcurl with OpenSSL: gRPC brings that library already, and Debian 12's libcurl takes certificates from memory
 # (kubeconfig's *-data) with OpenSSL only.
 BUILD=(g++ clang clang-format clang-tidy cmake ninja-build ccache pkg-config bpftool libbpf-dev linux-libc-dev
-  libspdlog-dev libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libldns-dev libc-ares-dev libmnl-dev libseccomp-dev
+  libspdlog-dev libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libldns-dev libpsl-dev libc-ares-dev libmnl-dev libseccomp-dev
   libcap-dev libcurl4-openssl-dev libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc catch2)
 TEST=(iproute2 iptables nftables ethtool iputils-ping libcap2-bin curl openssl python3 python3-grpcio python3-grpc-tools
   python3-yaml unbound knot knot-dnsutils nginx-light musl-tools kmod)

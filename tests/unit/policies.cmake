@@ -13,6 +13,7 @@ list(APPEND UNIT_TEST_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/policies_never_list.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_patterns.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_ports.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/policies_public_suffix.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_reader.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_set.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_shipped.cpp
