@@ -80,8 +80,9 @@ TemplateValues values_of(const TemplateReference& reference,
              diagnostics);
       continue;
     }
-    const bool passed_on = std::ranges::any_of(
-        outer, [&](const TemplateParameter& parameter) { return value.text == "{" + parameter.name + "}"; });
+    const bool passed_on =
+        value.text.size() > 2 && value.text.front() == '{' && value.text.back() == '}' &&
+        std::ranges::find(outer, value.text.substr(1, value.text.size() - 2), &TemplateParameter::name) != outer.end();
     if (const auto right = check_value(value.text); !passed_on && !right) {
       report(value, right.error().message(), diagnostics);
       continue;
