@@ -11,7 +11,7 @@ void add_rule(const Rule& rule, api::ExplainReply& reply) {
   auto& added = *reply.add_rules();
   added.set_text(rule.to_string());
   added.set_origin(rule.origin.to_string());
-  added.set_owner(rule.owner);
+  added.set_owner(rule.owner->title);
   added.set_layer(layer_of(rule));
 }
 

@@ -2,7 +2,9 @@
 #include "base/ip.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 
+#include <bit>
 #include <charconv>
 #include <cstring>
 
@@ -84,7 +86,17 @@ Result<Prefix> Prefix::parse(std::string_view text) {
   return prefix;
 }
 
-bool Prefix::contains(const Address& other) const { return is_v4() == other.is_v4() && masked(other, bits) == address; }
+bool Prefix::contains(const Address& other) const {
+  std::array<std::uint64_t, 2> ours{};
+  std::array<std::uint64_t, 2> theirs{};
+  std::memcpy(ours.data(), address.bytes.data(), sizeof ours);
+  std::memcpy(theirs.data(), other.bytes.data(), sizeof theirs);
+  // The bits that differ, the first one highest.
+  const std::uint64_t high = be64toh(ours[0] ^ theirs[0]);
+  const std::uint64_t low = be64toh(ours[1] ^ theirs[1]);
+  const int equal_bits = high != 0 ? std::countl_zero(high) : 64 + std::countl_zero(low);
+  return equal_bits >= bits && is_v4() == other.is_v4();
+}
 
 std::string Prefix::to_string() const { return address.to_string() + "/" + std::to_string(family_bits()); }
 

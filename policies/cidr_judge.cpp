@@ -118,7 +118,37 @@ bool CidrJudge::speaks_of_all() const {
   return members_.size() > 1 || std::ranges::any_of(members_, [](const Member& member) { return !member.denies_rest; });
 }
 
-CidrVerdict CidrJudge::judge(const std::vector<const JudgedRule*>& covering) const {
+namespace {
+
+bool is_alike(const JudgedRule* a, const JudgedRule* b) {
+  return a->rank == b->rank && a->opens_never == b->opens_never && a->ports == b->ports;
+}
+
+/// The rule that stands in `now` where `id` stood in `before`.
+std::uint32_t rule_in_place_of(std::uint32_t id, const Covering& before, const Covering& now) {
+  for (std::size_t i = before.size(); i-- > 0;) {
+    if (before[i]->rule == id) {
+      return now[i]->rule;
+    }
+  }
+  return id;  // 0, or for what a family does not allow
+}
+
+}  // namespace
+
+CidrVerdict CidrJudge::judge(const std::vector<const JudgedRule*>& covering) {
+  if (!last_verdict_ || members_.size() != 1 || !std::ranges::equal(covering, last_, is_alike)) {
+    last_verdict_ = judge_afresh(covering);
+    last_ = covering;
+    return *last_verdict_;
+  }
+  CidrVerdict verdict = *last_verdict_;
+  verdict.allow_rule = rule_in_place_of(last_verdict_->allow_rule, last_, covering);
+  verdict.deny_rule = rule_in_place_of(last_verdict_->deny_rule, last_, covering);
+  return verdict;
+}
+
+CidrVerdict CidrJudge::judge_afresh(const std::vector<const JudgedRule*>& covering) const {
   CidrVerdict verdict;
   for (std::size_t i = 0; i < members_.size(); ++i) {
     Covering own;

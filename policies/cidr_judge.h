@@ -41,10 +41,15 @@ class CidrJudge {
   /// Must the table have entries for the whole of IPv4 and IPv6, because something is open or closed there?
   bool speaks_of_all() const;
   /// @param covering  every rule that covers the prefix, the widest first. Inbound is not judged here.
-  CidrVerdict judge(const std::vector<const JudgedRule*>& covering) const;
+  CidrVerdict judge(const std::vector<const JudgedRule*>& covering);
 
  private:
+  CidrVerdict judge_afresh(const std::vector<const JudgedRule*>& covering) const;
+
   std::vector<Member> members_;
+  // Neighbours in a long list mostly differ in nothing but the rule: what was found for one holds for the next.
+  std::vector<const JudgedRule*> last_;
+  std::optional<CidrVerdict> last_verdict_;
 };
 
 }  // namespace postern

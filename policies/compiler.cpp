@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <span>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -12,7 +13,6 @@
 #include "policies/family_rules.h"
 #include "policies/image.h"
 #include "policies/never_list.h"
-#include "policies/peer_resolver.h"
 #include "policies/policy_union.h"
 #include "policies/rule_hash.h"
 
@@ -43,6 +43,26 @@ std::string owner_of(const Policy& policy) {
   return policy.kind + " " + (policy.space.empty() ? "" : policy.space + "/") + policy.name;
 }
 
+/// A name that the pattern means; none where it would be too long for one.
+std::optional<DnsName> sample_of(const NamePattern& pattern) {
+  constexpr std::string_view kAny = "any-label";
+  std::string wire = pattern.below() ? static_cast<char>(kAny.size()) + std::string(kAny) : "";
+  const std::string& labels = pattern.labels().bytes();
+  for (std::size_t at = 0; labels[at] != '\0'; at += static_cast<std::size_t>(labels[at]) + 1) {
+    std::string label;
+    for (const char c : std::string_view(labels).substr(at + 1, static_cast<std::size_t>(labels[at]))) {
+      label += c == '*' ? kAny : std::string_view(&c, 1);
+    }
+    if (label.size() > kLabelMax) {
+      return std::nullopt;
+    }
+    wire += static_cast<char>(label.size()) + label;
+  }
+  wire += '\0';
+  auto name = DnsName::from_wire({reinterpret_cast<const std::uint8_t*>(wire.data()), wire.size()});
+  return name ? std::optional(*name) : std::nullopt;
+}
+
 class Compiler {
  public:
   Compiler(const std::vector<const Policy*>& policies, const Inventory& inventory, Diagnostics& diagnostics)
@@ -50,7 +70,23 @@ class Compiler {
         inventory_(inventory),
         diagnostics_(diagnostics),
         families_(sort_families(policies)),
-        image_(std::make_shared<PolicyImage>()) {}
+        image_(std::make_shared<PolicyImage>()) {
+    std::size_t rules = 0;
+    for (FamilyRules& family : families_) {
+      resolve(family, inventory);
+      rules += family.cidrs.size();
+    }
+    for (const Policy* policy : policies) {
+      rules += policy->allow_names.size();
+      owners_.try_emplace(policy,
+                          std::make_shared<RuleOwner>(RuleOwner{owner_of(*policy), policy->family, policy->tier}));
+    }
+    image_->rules.reserve(rules);
+    contents_.reserve(rules);
+    by_content_.reserve(rules);
+    ids_.reserve(rules);
+    covers_.reserve(rules);
+  }
 
   std::shared_ptr<const PolicyImage> run() {
     image_->name = joined_name(policies_);
@@ -63,14 +99,15 @@ class Compiler {
     make_groups();
     image_->names.freeze();
     check_matches();
-    image_->fingerprint = fingerprint_of(*image_);
+    image_->fingerprint = fingerprint_of(*image_, std::move(contents_));
     return diagnostics_.failed() ? nullptr : image_;
   }
 
  private:
   /// Index of the rule; rules with equal content are one, with the first origin.
   std::size_t add_rule(Rule rule) {
-    std::uint64_t hash = content_hash(rule);
+    const std::uint64_t content = content_hash(rule);
+    std::uint64_t hash = content;
     for (auto known = by_content_.find(hash); known != by_content_.end(); known = by_content_.find(++hash)) {
       if (same_content(image_->rules[known->second], rule)) {
         return known->second;
@@ -82,26 +119,26 @@ class Compiler {
     while (rule.id == 0 || !ids_.insert(rule.id).second) {
       rule.id = (rule.id + 1) & kRuleIdMask;
     }
+    contents_.push_back(content);
     image_->rules.push_back(std::move(rule));
     return image_->rules.size() - 1;
   }
 
-  static Rule rule_of(RuleKind kind, const Policy& owner, const Origin& origin) {
+  Rule rule_of(RuleKind kind, const Policy* owner, Origin origin) const {
     Rule rule;
     rule.kind = kind;
-    rule.origin = origin;
-    rule.owner = owner_of(owner);
-    rule.family = owner.family;
-    rule.tier = owner.tier;
+    rule.origin = std::move(origin);
+    rule.owner = owners_.at(owner);
     return rule;
   }
 
   void add_names() {
-    JoinedNames joined = join_names(families_, inventory_);
+    JoinedNames joined = join_names(families_);
     for (JoinedName& name : joined.rules) {
       // Beside a family that closes by ports "every protocol" could not be taken back again.
       const PortSet ports = families_.size() > 1 && name.ports.is_all() ? PortSet::all_ranges() : std::move(name.ports);
-      Rule rule = rule_of(ports.empty() ? RuleKind::kLookupOnly : RuleKind::kAllowName, *name.owner, name.origin);
+      Rule rule =
+          rule_of(ports.empty() ? RuleKind::kLookupOnly : RuleKind::kAllowName, name.owner, std::move(name.origin));
       rule.pattern = std::move(name.pattern);
       rule.ports = ports;
       const std::size_t before = image_->rules.size();
@@ -117,21 +154,19 @@ class Compiler {
   void add_families() {
     std::vector<CidrJudge::Member> members;
     for (std::size_t i = 0; i < families_.size(); ++i) {
-      const FamilyRules& family = families_[i];
+      FamilyRules& family = families_[i];
       members.push_back({family.denies_rest, family.ends_at_application, family.denials_cut_names, last_opening_[i],
                          families_.size() > 1 ? add_closed(family) : 0});
-      for (const Policy* policy : family.policies) {
-        for (ResolvedCidr& resolved : resolve_cidrs(*policy, inventory_)) {
-          add_judged(i, *policy, kind_of(resolved.action), std::move(resolved.rule));
-        }
+      for (OwnedCidr& cidr : family.cidrs) {
+        add_judged(i, *cidr.owner, kind_of(cidr.resolved.action), std::move(cidr.resolved.rule));
       }
     }
     judge_.emplace(std::move(members));
   }
 
   std::uint32_t add_closed(const FamilyRules& family) {
-    Rule closed = rule_of(RuleKind::kClosed, *family.policies.front(), {family.policies.front()->place, ""});
-    closed.owner = family.title();
+    Rule closed = rule_of(RuleKind::kClosed, family.policies.front(), {family.policies.front()->place, ""});
+    closed.owner = std::make_shared<RuleOwner>(RuleOwner{family.title(), closed.owner->family, closed.owner->tier});
     return image_->rules[add_rule(std::move(closed))].id;
   }
 
@@ -139,22 +174,28 @@ class Compiler {
     if (kind == RuleKind::kAllowCidr) {
       warn_never_listed(cidr);
     }
-    const std::size_t rule = add_cidr(kind, policy, cidr);
-    judged_.push_back({family, rank_of(policy, cidr.order, action_of(kind)), std::move(cidr.ports),
-                       image_->rules[rule].id, kind == RuleKind::kAllowCidr && opens_never_listed(cidr.prefix)});
-    at_prefix_[cidr.prefix].push_back({rule, &judged_.back()});
+    const Prefix prefix = cidr.prefix;
+    const Rank rank = rank_of(policy, cidr.order, action_of(kind));
+    const PortSet ports = cidr.ports;
+    const std::size_t rule = add_cidr(kind, &policy, std::move(cidr));
+    judged_.push_back(
+        {family, rank, ports, image_->rules[rule].id, kind == RuleKind::kAllowCidr && opens_never_listed(prefix)});
+    covers_.push_back({prefix, rule, &judged_.back()});
   }
 
-  std::size_t add_cidr(RuleKind kind, const Policy& policy, const CidrRule& cidr) {
-    Rule rule = rule_of(kind, policy, cidr.origin);
+  std::size_t add_cidr(RuleKind kind, const Policy* policy, CidrRule cidr) {
+    Rule rule = rule_of(kind, policy, std::move(cidr.origin));
     rule.prefix = cidr.prefix;
-    rule.ports = cidr.ports;
-    rule.except = cidr.except;
-    for (const Prefix& hole : cidr.except) {
-      at_prefix_[hole];  // what holds inside the hole differs, so it needs an entry
+    rule.ports = std::move(cidr.ports);
+    rule.except = std::move(cidr.except);
+    for (const Prefix& hole : rule.except) {
+      add_entry(hole);  // what holds inside the hole differs
     }
     return add_rule(std::move(rule));
   }
+
+  /// The table gets an entry for this prefix, also where no rule is about just it.
+  void add_entry(const Prefix& prefix) { covers_.push_back({prefix, kNoRule, nullptr}); }
 
   void warn_never_listed(const CidrRule& cidr) {
     if (cidr.prefix.family_bits() == 0) {
@@ -175,12 +216,8 @@ class Compiler {
       if (!rule.is_name()) {
         continue;
       }
-      std::string sample = rule.pattern->below() ? "any-label." : "";
-      for (const char c : rule.pattern->labels().text()) {
-        sample += c == '*' ? std::string("any-label") : std::string(1, c);
-      }
-      const auto name = DnsName::from_text(sample);
-      if (name && image_->names.match(name->wire()).more) {
+      const auto sample = sample_of(*rule.pattern);
+      if (sample && image_->names.match(sample->wire()).more) {
         diagnostics_.error(
             rule.origin.place, "",
             "more than " + std::to_string(NameMatch::kRulesMax) + " rules match " + rule.target() +
@@ -194,11 +231,13 @@ class Compiler {
   void add_inbound() {
     const InboundRules inbound = joined_inbound(policies_);
     image_->inbound_link = inbound.from_link;
-    const Policy nobody;
-    const Policy& owner = policies_.empty() ? nobody : *policies_.front();
+    if (policies_.empty()) {
+      return;
+    }
+    const Policy* owner = policies_.front();
     if (inbound.from_pods) {
       for (const Prefix& pods : inventory_.pods) {
-        add_inbound_cidr(owner, {pods, {}, PortSet::all(), {owner.place, "inbound from: pods"}});
+        add_inbound_cidr(owner, {pods, {}, PortSet::all(), {owner->place, "inbound from: pods"}});
       }
     }
     for (const CidrRule& cidr : inbound.cidrs) {
@@ -206,22 +245,30 @@ class Compiler {
     }
   }
 
-  void add_inbound_cidr(const Policy& owner, const CidrRule& cidr) {
+  void add_inbound_cidr(const Policy* owner, const CidrRule& cidr) {
     const std::size_t rule = add_cidr(RuleKind::kInbound, owner, cidr);
-    at_prefix_[cidr.prefix].push_back({rule, nullptr});
+    covers_.push_back({cidr.prefix, rule, nullptr});
   }
 
-  struct Cover {
-    std::size_t rule;
-    const JudgedRule* judged;  // null: inbound
-  };
+  static constexpr std::size_t kNoRule = SIZE_MAX;
 
-  CidrVerdict verdict_of(const Prefix& at, const std::vector<const std::vector<Cover>*>& stack) {
-    std::vector<const JudgedRule*> covering;
+  struct Cover {
+    Prefix prefix;
+    std::size_t rule = kNoRule;
+    const JudgedRule* judged = nullptr;  // null: inbound, or no rule
+  };
+  using Covers = std::span<const Cover>;  // of one prefix
+
+  CidrVerdict verdict_of(const Prefix& at, const std::vector<Covers>& stack) {
+    std::vector<const JudgedRule*>& covering = covering_;
+    covering.clear();
     PortSet inbound;
     std::uint32_t inbound_rule = 0;
-    for (const auto* covers : stack) {
-      for (const Cover& cover : *covers) {
+    for (const Covers& covers : stack) {
+      for (const Cover& cover : covers) {
+        if (cover.rule == kNoRule) {
+          continue;
+        }
         const Rule& rule = image_->rules[cover.rule];
         if (std::ranges::any_of(rule.except, [&](const Prefix& hole) { return hole.contains(at); })) {
           continue;
@@ -243,32 +290,33 @@ class Compiler {
   void resolve_cidrs_of_both() {
     const Prefix whole_v4{masked(Address::from_v4(kZeroV4), 96), 96};
     if (judge_->speaks_of_all()) {
-      at_prefix_[whole_v4];
-      at_prefix_[Prefix()];
+      add_entry(whole_v4);
+      add_entry(Prefix());
     }
     // The kernel's table has both families in one: without an entry of its own the whole of IPv4
     // would find ::/0, whose bits it lies under.
-    if (std::ranges::any_of(at_prefix_, [](const auto& entry) { return entry.first.bits < 96; })) {
-      at_prefix_[whole_v4];
+    if (std::ranges::any_of(covers_, [](const Cover& cover) { return cover.prefix.bits < 96; })) {
+      add_entry(whole_v4);
     }
+    std::ranges::stable_sort(covers_, {}, &Cover::prefix);
+    image_->cidrs.reserve(covers_.size());
     resolve_family(true);
     resolve_family(false);
     std::ranges::sort(image_->cidrs, {}, &CidrEntry::prefix);
   }
 
   void resolve_family(bool v4) {
-    std::vector<Prefix> open;
-    std::vector<const std::vector<Cover>*> stack;
-    for (const auto& [prefix, covers] : at_prefix_) {
+    std::vector<Covers> stack;
+    for (auto begin = covers_.cbegin(), end = begin; begin != covers_.cend(); begin = end) {
+      const Prefix prefix = begin->prefix;
+      end = std::find_if(begin, covers_.cend(), [&](const Cover& cover) { return cover.prefix != prefix; });
       if (prefix.is_v4() != v4) {
         continue;
       }
-      while (!open.empty() && !open.back().contains(prefix)) {
-        open.pop_back();
+      while (!stack.empty() && !stack.back().front().prefix.contains(prefix)) {
         stack.pop_back();
       }
-      open.push_back(prefix);
-      stack.push_back(&covers);
+      stack.emplace_back(begin, end);
       image_->cidrs.push_back({prefix, verdict_of(prefix, stack)});
       check_ranges(prefix, image_->cidrs.back().verdict);
     }
@@ -309,7 +357,10 @@ class Compiler {
   std::unordered_set<std::uint32_t> ids_;
   std::deque<JudgedRule> judged_;  // pointed to
   std::optional<CidrJudge> judge_;
-  std::map<Prefix, std::vector<Cover>> at_prefix_;  // ordered: a prefix comes before those inside it
+  std::map<const Policy*, std::shared_ptr<const RuleOwner>> owners_;
+  std::vector<std::uint64_t> contents_;  // of each rule
+  std::vector<Cover> covers_;            // sorted before it is resolved: a prefix comes before those inside it
+  std::vector<const JudgedRule*> covering_;
 };
 
 }  // namespace

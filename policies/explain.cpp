@@ -183,14 +183,16 @@ std::vector<const Rule*> rules_in_order(const PolicyImage& image) {
     rules.push_back(&rule);
   }
   std::ranges::stable_sort(rules, {}, [&](const Rule* rule) {
-    return std::tuple(rule->family, rule->tier, order(rule->kind), std::string_view(rule->owner));
+    return std::tuple(rule->owner->family, rule->owner->tier, order(rule->kind), std::string_view(rule->owner->title));
   });
   return rules;
 }
 
 std::string layer_of(const Rule& rule) {
-  const bool tiers = rule.family == Family::kNative || rule.family == Family::kAws || rule.family == Family::kUpstream;
-  return std::string(name_of(rule.family)) + (tiers ? ", " + std::string(name_of(rule.tier)) + " tier" : "");
+  const RuleOwner& owner = *rule.owner;
+  const bool tiers =
+      owner.family == Family::kNative || owner.family == Family::kAws || owner.family == Family::kUpstream;
+  return std::string(name_of(owner.family)) + (tiers ? ", " + std::string(name_of(owner.tier)) + " tier" : "");
 }
 
 }  // namespace postern

@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <map>
 
-#include "policies/peer_resolver.h"
-
 namespace postern {
 namespace {
 
@@ -63,6 +61,14 @@ std::vector<FamilyRules> sort_families(const std::vector<const Policy*>& policie
   return families;
 }
 
+void resolve(FamilyRules& family, const Inventory& inventory) {
+  for (const Policy* policy : family.policies) {
+    for (ResolvedCidr& resolved : resolve_cidrs(*policy, inventory)) {
+      family.cidrs.push_back({policy, std::move(resolved)});
+    }
+  }
+}
+
 namespace {
 
 /// A rule that speaks of every IPv4 address, and so of whatever a name may resolve to.
@@ -74,12 +80,11 @@ struct WorldRule {
 /// One family's name rules, with the ports that rules asked before them leave.
 class FamilyNames {
  public:
-  FamilyNames(const FamilyRules& family, const Inventory& inventory, std::vector<std::string>& narrowed)
-      : family_(family), narrowed_(narrowed) {
+  FamilyNames(const FamilyRules& family, std::vector<std::string>& narrowed) : family_(family), narrowed_(narrowed) {
+    for (const OwnedCidr& cidr : family.cidrs) {
+      read_cidr(*cidr.owner, cidr.resolved);
+    }
     for (const Policy* policy : family.policies) {
-      for (const ResolvedCidr& resolved : resolve_cidrs(*policy, inventory)) {
-        read_cidr(*policy, resolved);
-      }
       for (const PeerRule& peer : policy->peers) {
         opens_dns_ = opens_dns_ || opens_dns(peer);
       }
@@ -243,7 +248,7 @@ class NameCrossing {
 
 }  // namespace
 
-JoinedNames join_names(const std::vector<FamilyRules>& families, const Inventory& inventory) {
+JoinedNames join_names(const std::vector<FamilyRules>& families) {
   JoinedNames joined;
   bool some_names = false;
   bool all_open_dns = !families.empty();
@@ -251,7 +256,7 @@ JoinedNames join_names(const std::vector<FamilyRules>& families, const Inventory
   std::vector<FamilyNames> each;
   each.reserve(families.size());
   for (const FamilyRules& family : families) {
-    FamilyNames& names = each.emplace_back(family, inventory, joined.narrowed);
+    FamilyNames& names = each.emplace_back(family, joined.narrowed);
     joined.last_opening.push_back(names.last_opening());
     all_open_dns = all_open_dns && names.opens_dns();
     first = first == nullptr && !family.policies.empty() ? family.policies.front() : first;

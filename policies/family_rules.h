@@ -16,6 +16,7 @@
 
 #include "policies/inventory.h"
 #include "policies/model.h"
+#include "policies/peer_resolver.h"
 
 namespace postern {
 
@@ -34,12 +35,19 @@ struct Rank {
 
 Rank rank_of(const Policy& policy, const RuleOrder& order, RuleAction action);
 
+/// A rule for addresses and the policy it is of.
+struct OwnedCidr {
+  const Policy* owner = nullptr;
+  ResolvedCidr resolved;
+};
+
 struct FamilyRules {
   Family family = Family::kNative;
   std::vector<const Policy*> policies;
-  bool denies_rest = false;          ///< What no rule speaks of is denied.
-  bool ends_at_application = false;  ///< Baseline rules are not asked: a namespaced policy has said all.
-  bool denials_cut_names = false;    ///< Whatever their rank (native, Cilium).
+  bool denies_rest = false;           ///< What no rule speaks of is denied.
+  bool ends_at_application = false;   ///< Baseline rules are not asked: a namespaced policy has said all.
+  bool denials_cut_names = false;     ///< Whatever their rank (native, Cilium).
+  std::vector<OwnedCidr> cidrs = {};  ///< What resolve() found.
 
   std::string title() const;  ///< "NetworkPolicy shop/default": whose rules these are.
 };
@@ -47,6 +55,8 @@ struct FamilyRules {
 /// Order: native first, then as in Family. NetworkPolicies join the families that have them as their
 /// namespaced tier, or are a family of their own.
 std::vector<FamilyRules> sort_families(const std::vector<const Policy*>& policies);
+/// Finds the addresses that the family's policies speak of. Once, before join_names.
+void resolve(FamilyRules& family, const Inventory& inventory);
 
 /// A name rule as every family leaves it.
 struct JoinedName {
@@ -64,6 +74,7 @@ struct JoinedNames {
   std::vector<std::optional<Rank>> last_opening;
 };
 
-JoinedNames join_names(const std::vector<FamilyRules>& families, const Inventory& inventory);
+/// @param families  with their addresses resolved.
+JoinedNames join_names(const std::vector<FamilyRules>& families);
 
 }  // namespace postern

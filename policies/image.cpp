@@ -26,7 +26,7 @@ std::string_view verb_of(RuleKind kind) {
 
 std::string Rule::target() const {
   if (kind == RuleKind::kClosed) {
-    return "to all that " + owner + " does not allow";
+    return "to all that " + owner->title + " does not allow";
   }
   return pattern ? pattern->text() : prefix.to_string();
 }

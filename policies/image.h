@@ -34,6 +34,13 @@ enum class RuleKind {
 /// @return "allow", "lookup", "deny", "pass", "inbound", "closed"
 std::string_view verb_of(RuleKind kind);
 
+/// Whose rules they are; all rules of one policy share it.
+struct RuleOwner {
+  std::string title;  ///< "EgressPolicy shop/web"
+  Family family = Family::kNative;
+  Tier tier = Tier::kApplication;
+};
+
 struct Rule {
   /// The same for the same rule in every image and process: a hash of kind, target and ports.
   /// Never 0; the top bit is clear (it marks groups, see RuleGroup).
@@ -44,9 +51,7 @@ struct Rule {
   PortSet ports = {};
   std::vector<Prefix> except = {};
   Origin origin = {};
-  std::string owner = {};  ///< "EgressPolicy shop/web": whose rule it is.
-  Family family = Family::kNative;
-  Tier tier = Tier::kApplication;
+  std::shared_ptr<const RuleOwner> owner = {};  ///< Never null in an image.
 
   bool is_name() const { return pattern.has_value(); }
   std::string target() const;     ///< Pattern or prefix as text.

@@ -2,14 +2,17 @@
 //
 // NameMatcher: which patterns of a policy match a name, in time proportional to its labels.
 //
-// A trie over labels from the right, with one hash table for all edges. Immutable once built; a
-// lookup allocates nothing. Labels with "*" beside other letters are tried one after the other, where
-// a policy has such. A name with a byte that no host name has matches no pattern.
+// A trie over labels from the right, with one hash table for all edges. A label costs a slot and a node,
+// each in one cache line of its own; a lookup allocates nothing. Immutable once built. Labels with "*"
+// beside other letters are tried one after the other, where a policy has such. A name with a byte that
+// no host name has matches no pattern.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "policies/name_pattern.h"
@@ -33,35 +36,51 @@ class NameMatcher {
 
   /// Adds a pattern. Only before freeze().
   void add(const NamePattern& pattern, std::uint32_t rule);
-  /// Builds the lookup table. Call once, after the last add().
+  /// Lets go of memory that only building needs. Call once, after the last add().
   void freeze();
 
   /// @param wire a whole name, any case.
   NameMatch match(Wire wire) const;
 
  private:
-  struct Node {
-    std::uint32_t star = 0;            // child by a "*" label; 0: none
-    std::vector<std::uint32_t> globs;  // edges whose labels hold "*" and more
-    std::vector<std::uint32_t> exact;
-    std::vector<std::uint32_t> below;  // patterns with any labels in front
+  static constexpr std::uint32_t kNone = UINT32_MAX;
+  static constexpr std::size_t kInlineMax = 28;  // longer labels lie in labels_
+
+  /// Nearly always one rule; the others lie in more_.
+  struct RuleList {
+    std::uint32_t first = kNone;
+    std::uint32_t more = 0;  // index into more_ + 1
   };
-  struct Edge {
+  /// A label under its parent, and what ends there. The root is node 0 and nobody's child.
+  struct alignas(64) Node {
     std::uint32_t parent = 0;
-    std::uint32_t child = 0;  // 0: free
-    std::uint32_t hash = 0;
-    std::uint32_t label = 0;  // offset into labels_
-    std::uint32_t size = 0;
+    std::uint32_t star = 0;   // child by a "*" label; 0: none
+    std::uint32_t globs = 0;  // index into globs_ + 1: children whose labels hold "*" and more
+    std::uint32_t size = 0;   // of the label
+    RuleList exact;
+    RuleList below;         // patterns with any labels in front
+    std::uint32_t far = 0;  // offset into labels_ of a long label
+    std::array<char, kInlineMax> near{};
   };
+  struct Slot {
+    std::uint32_t hash = 0;
+    std::uint32_t child = 0;  // 0: free
+  };
+  using Overflow = std::vector<std::vector<std::uint32_t>>;
   struct Walk;
 
-  std::uint32_t child_of(std::uint32_t parent, Wire label, std::uint32_t hash) const;
-  std::uint32_t make_child(std::uint32_t parent, Wire label);
+  std::string_view label_of(const Node& node) const;
+  std::uint32_t child_of(std::uint32_t parent, std::string_view label, std::uint32_t hash) const;
+  std::uint32_t make_child(std::uint32_t parent, std::string_view label, std::uint32_t hash);
+  void put(Slot slot);
+  void grow();
+  void report(const RuleList& list, NameMatch& found) const;
   void visit(Walk& walk, std::uint32_t node, std::size_t labels_left) const;
 
   std::vector<Node> nodes_;
-  std::vector<Edge> edges_;           // as added
-  std::vector<std::uint32_t> slots_;  // open addressing: index into edges_ + 1
+  std::vector<Slot> slots_;  // open addressing, at most half full
+  Overflow more_;
+  Overflow globs_;
   std::string labels_;
 };
 

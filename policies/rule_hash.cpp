@@ -2,6 +2,7 @@
 #include "policies/rule_hash.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace postern {
 namespace {
@@ -10,16 +11,17 @@ class Hash {
  public:
   Hash& bytes(const void* data, std::size_t size) {
     const auto* at = static_cast<const unsigned char*>(data);
-    for (std::size_t i = 0; i < size; ++i) {
-      value_ = (value_ ^ at[i]) * 1099511628211ull;
+    for (std::size_t done = 0; done < size; done += sizeof(std::uint64_t)) {
+      std::uint64_t word = 0;
+      std::memcpy(&word, at + done, std::min(sizeof word, size - done));
+      number(word);
     }
     return *this;
   }
   Hash& text(std::string_view text) { return number(text.size()).bytes(text.data(), text.size()); }
   Hash& number(std::uint64_t number) {
-    for (int shift = 0; shift < 64; shift += 8) {
-      value_ = (value_ ^ ((number >> shift) & 0xff)) * 1099511628211ull;
-    }
+    value_ = (value_ ^ number) * 0x9e3779b97f4a7c15ull;
+    value_ ^= value_ >> 29;  // high bits of a word reach the low ones of the next
     return *this;
   }
   Hash& prefix(const Prefix& prefix) { return bytes(prefix.address.bytes.data(), 16).number(prefix.bits); }
@@ -50,14 +52,14 @@ std::uint64_t content_hash(const Rule& rule) {
     hash.prefix(hole);
   }
   if (rule.kind == RuleKind::kClosed) {
-    hash.text(rule.owner);
+    hash.text(rule.owner->title);
   }
   return hash.value();
 }
 
 bool same_content(const Rule& a, const Rule& b) {
   return a.kind == b.kind && a.prefix == b.prefix && a.pattern == b.pattern && a.ports == b.ports &&
-         a.except == b.except && (a.kind != RuleKind::kClosed || a.owner == b.owner);
+         a.except == b.except && (a.kind != RuleKind::kClosed || a.owner->title == b.owner->title);
 }
 
 std::uint32_t group_id(const PortSet& ports, const std::vector<std::uint32_t>& members) {
@@ -69,17 +71,12 @@ std::uint32_t group_id(const PortSet& ports, const std::vector<std::uint32_t>& m
   return fold(hash.value()) | ~kRuleIdMask;
 }
 
-std::uint64_t fingerprint_of(const PolicyImage& image) {
-  std::vector<std::uint64_t> rules;
-  rules.reserve(image.rules.size());
-  for (const Rule& rule : image.rules) {
-    rules.push_back(content_hash(rule));
-  }
-  std::ranges::sort(rules);
+std::uint64_t fingerprint_of(const PolicyImage& image, std::vector<std::uint64_t> contents) {
+  std::ranges::sort(contents);
   Hash hash;
-  hash.text(image.name).number(rules.size());
-  for (const std::uint64_t rule : rules) {
-    hash.number(rule);
+  hash.text(image.name).number(contents.size());
+  for (const std::uint64_t content : contents) {
+    hash.number(content);
   }
   // Which of two rules is asked first shows only in what they say together.
   for (const CidrEntry& entry : image.cidrs) {
