@@ -108,6 +108,7 @@ void Commands::apply(Result<PolicySet> set, const PolicyControl::OnChange& done)
     done(std::move(change));
   };
   if (set) {
+    cache_ = set->cache;
     apply_(std::move(*set), tell);
   } else {
     tell(Error(set.error().code(), "the policies in force stay:\n" + set.error().message()));
@@ -115,7 +116,7 @@ void Commands::apply(Result<PolicySet> set, const PolicyControl::OnChange& done)
 }
 
 void Commands::reload(const PolicyControl::OnChange& done) {
-  apply(load_policies(parts_.config.policies, parts_.config.templates, parts_.config.inventory()), done);
+  apply(load_policies(parts_.config.policies, parts_.config.templates, parts_.config.inventory(), cache_), done);
 }
 
 void Commands::status(const ControlServer::Respond& respond) {

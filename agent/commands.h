@@ -57,7 +57,8 @@ class Commands {
 
   Parts parts_;
   Apply apply_;
-  Cluster* cluster_ = nullptr;  // null outside a cluster
+  std::shared_ptr<PolicyCache> cache_ = std::make_shared<PolicyCache>();  // from one load to the next
+  Cluster* cluster_ = nullptr;                                            // null outside a cluster
   BootNs started_;
   std::uint64_t last_change_unix_s_ = 0;
   std::string reload_problem_;

@@ -34,10 +34,13 @@ Result<> for_each_file(const std::string& folder, const EachFile& each) {
 
 Result<PolicySet> load_policies(const std::string& policy_folder,
                                 const std::string& template_folder,
-                                const Inventory& inventory) {
+                                const Inventory& inventory,
+                                std::shared_ptr<PolicyCache> cache) {
   Diagnostics diagnostics;
   std::vector<AllowlistTemplate> unlinked;
+  std::string template_texts;
   const auto templates_read = for_each_file(template_folder, [&](const std::string& text, const std::string& file) {
+    template_texts += file + "\n" + text;
     std::ranges::move(read_templates(text, file, diagnostics), std::back_inserter(unlinked));
   });
   // Without the folder a policy that uses a template says that there is none of that name.
@@ -47,6 +50,8 @@ Result<PolicySet> load_policies(const std::string& policy_folder,
   const TemplateSet templates = link_templates(std::move(unlinked), diagnostics);
   PolicySet set;
   set.inventory = inventory;
+  set.cache = std::move(cache);
+  set.cache->begin_load(template_texts, inventory);
   POSTERN_RETURN_IF_ERROR(for_each_file(policy_folder, [&](const std::string& text, const std::string& file) {
     add_policies(text, file, templates, set, diagnostics);
   }));

@@ -13,8 +13,10 @@ namespace postern {
 
 /// Reads *.yaml and *.yml of both folders in the order of their names.
 /// @return invalid: every problem, a line each, "file:line:column: field: what to write instead".
+/// @param cache  what an earlier load gave; the set keeps it. What is in it is neither read nor compiled again.
 Result<PolicySet> load_policies(const std::string& policy_folder,
                                 const std::string& template_folder,
-                                const Inventory& inventory = {});
+                                const Inventory& inventory = {},
+                                std::shared_ptr<PolicyCache> cache = std::make_shared<PolicyCache>());
 
 }  // namespace postern

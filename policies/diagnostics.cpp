@@ -37,6 +37,15 @@ void Diagnostics::warn(Place place, std::string field, std::string message) {
   }
 }
 
+void Diagnostics::add(const Diagnostics& other) {
+  for (const Diagnostic& each : other.errors_) {
+    error(each.place, each.field, each.message);
+  }
+  for (const Diagnostic& each : other.warnings_) {
+    warn(each.place, each.field, each.message);
+  }
+}
+
 Error Diagnostics::to_error() const {
   std::string text;
   for (const Diagnostic& diagnostic : errors_) {

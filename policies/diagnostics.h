@@ -34,6 +34,8 @@ class Diagnostics {
 
   void error(Place place, std::string field, std::string message);
   void warn(Place place, std::string field, std::string message);
+  /// All of another's, in its order.
+  void add(const Diagnostics& other);
   bool failed() const { return !errors_.empty(); }
   bool full() const { return errors_.size() >= kMax; }
   const std::vector<Diagnostic>& errors() const { return errors_; }

@@ -19,18 +19,24 @@ struct InventoryPod {
   PodIdentity identity;
   std::vector<Address> addresses;
   bool host_network = false;  ///< Selected by nothing: its addresses are the node's.
+
+  friend bool operator==(const InventoryPod&, const InventoryPod&) = default;
 };
 
 struct InventoryNode {
   std::string name;
   Labels labels;
   std::vector<Address> addresses;
+
+  friend bool operator==(const InventoryNode&, const InventoryNode&) = default;
 };
 
 struct ServicePort {
   std::uint8_t protocol = 6;  ///< IP protocol number.
   std::uint16_t port = 0;
   std::uint16_t target = 0;  ///< Port of the pods behind it.
+
+  friend bool operator==(const ServicePort&, const ServicePort&) = default;
 };
 
 struct InventoryService {
@@ -41,6 +47,8 @@ struct InventoryService {
   std::vector<Address> cluster_ips;  ///< None: a headless Service.
   std::vector<Address> endpoints;    ///< Ready ones.
   std::vector<ServicePort> ports;
+
+  friend bool operator==(const InventoryService&, const InventoryService&) = default;
 };
 
 struct Inventory {
@@ -50,6 +58,8 @@ struct Inventory {
   std::vector<InventoryPod> pod_list = {};
   std::vector<InventoryNode> nodes = {};
   std::vector<InventoryService> service_list = {};
+
+  friend bool operator==(const Inventory&, const Inventory&) = default;
 };
 
 }  // namespace postern

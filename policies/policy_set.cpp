@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "policies/policy_reader.h"
 
 namespace postern {
 namespace {
@@ -74,20 +73,27 @@ Result<std::shared_ptr<const PolicyImage>> PolicySet::image_of(const std::string
   if (const auto found = policies.find(key); found != policies.end()) {
     return found->second.image;
   }
-  if (const auto known = unions_.find(key); known != unions_.end()) {
-    return known->second;
-  }
-  std::vector<const Policy*> models;
+  std::vector<PolicyModel> models;
   for (const std::string& part : parts_of(key)) {
-    models.push_back(policies.at(part).model.get());
+    models.push_back(policies.at(part).model);
   }
   Diagnostics diagnostics;
-  auto image = compile(models, inventory, diagnostics);
+  auto image = cache->compile(models, inventory, diagnostics);
   if (image == nullptr) {
     return diagnostics.to_error().within("the policies " + key + " together");
   }
-  unions_[key] = image;
   return image;
+}
+
+void add_policy(PolicyModel policy, PolicySet& set, Diagnostics& diagnostics) {
+  const std::string key = policy->key();
+  if (const auto found = set.policies.find(key); found != set.policies.end()) {
+    report_twice("policy", key, policy->place, found->second.place, diagnostics);
+    return;
+  }
+  // With errors in it the policy is not whole; its own problems are reported first.
+  auto image = diagnostics.failed() ? nullptr : set.cache->compile({policy}, set.inventory, diagnostics);
+  set.policies[key] = {std::move(image), policy->place, policy};
 }
 
 void add_policies(std::string_view text,
@@ -95,16 +101,8 @@ void add_policies(std::string_view text,
                   const TemplateSet& templates,
                   PolicySet& set,
                   Diagnostics& diagnostics) {
-  for (Policy& read : read_policies(text, file, templates, diagnostics)) {
-    const auto policy = std::make_shared<const Policy>(std::move(read));
-    const std::string key = policy->key();
-    if (const auto found = set.policies.find(key); found != set.policies.end()) {
-      report_twice("policy", key, policy->place, found->second.place, diagnostics);
-      continue;
-    }
-    // With errors in it the policy is not whole; its own problems are reported first.
-    auto image = diagnostics.failed() ? nullptr : compile(*policy, set.inventory, diagnostics);
-    set.policies[key] = {std::move(image), policy->place, policy};
+  for (PolicyModel& policy : set.cache->read(text, file, templates, diagnostics)) {
+    add_policy(std::move(policy), set, diagnostics);
   }
 }
 

@@ -17,6 +17,7 @@
 
 #include "policies/allowlist_template.h"
 #include "policies/image.h"
+#include "policies/policy_cache.h"
 
 namespace postern {
 
@@ -32,6 +33,8 @@ class PolicySet {
   std::map<std::string, LoadedPolicy> policies;  ///< By key of one policy.
   std::vector<std::string> warnings;             ///< A line each, with file and line.
   Inventory inventory;                           ///< What they are compiled against.
+  /// What compiles them. Given on from one set to the next, it compiles only what changed.
+  std::shared_ptr<PolicyCache> cache = std::make_shared<PolicyCache>();
 
   /// The key of what a person names: a key, or a bare name that one policy has.
   /// @return not found; invalid: several policies have this name, with what to write instead.
@@ -47,13 +50,13 @@ class PolicySet {
   /// The image of a key that is here, compiled when it is a union. @return not found: a policy of it
   /// is gone; invalid: policies that are right one by one do not go together.
   Result<std::shared_ptr<const PolicyImage>> image_of(const std::string& key) const;
-
- private:
-  mutable std::map<std::string, std::shared_ptr<const PolicyImage>> unions_;  // compiled when first asked for
 };
 
-/// Adds every policy of a file, of any kind, compiled unless *diagnostics has errors by then. A name that is
-/// there already in its namespace is an error.
+/// Adds one policy, compiled unless *diagnostics has errors by then. A name that is there already in its
+/// namespace is an error.
+void add_policy(PolicyModel policy, PolicySet& set, Diagnostics& diagnostics);
+
+/// Adds every policy of a file, of any kind, as add_policy does.
 void add_policies(std::string_view text,
                   const std::string& file,
                   const TemplateSet& templates,

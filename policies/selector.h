@@ -39,6 +39,8 @@ struct PodIdentity {
   std::string space;    ///< Its namespace.
   Labels space_labels;  ///< Of the namespace; kubernetes.io/metadata.name is always taken as there.
   Labels labels;
+
+  friend bool operator==(const PodIdentity&, const PodIdentity&) = default;
 };
 
 /// Pods of namespaces.

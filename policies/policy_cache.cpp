@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policies/policy_cache.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "policies/policy_reader.h"
+
+namespace postern {
+namespace {
+
+void tell(const std::vector<Diagnostic>& warnings, Diagnostics& diagnostics) {
+  for (const Diagnostic& warning : warnings) {
+    diagnostics.warn(warning.place, warning.field, warning.message);
+  }
+}
+
+}  // namespace
+
+void PolicyCache::begin_load(std::string_view templates, const Inventory& inventory) {
+  if (templates != templates_) {
+    files_.clear();
+    templates_ = templates;
+  }
+  if (inventory != inventory_) {
+    images_.clear();
+    inventory_ = inventory;
+  }
+  const auto forget_unused = [](auto& known) {
+    std::erase_if(known, [](const auto& each) { return !each.second.used; });
+    for (auto& [key, value] : known) {
+      value.used = false;
+    }
+  };
+  forget_unused(files_);
+  forget_unused(images_);
+}
+
+std::vector<PolicyModel> PolicyCache::read(std::string_view text,
+                                           const std::string& file,
+                                           const TemplateSet& templates,
+                                           Diagnostics& diagnostics) {
+  if (const auto known = files_.find(file); known != files_.end() && known->second.text == text) {
+    known->second.used = true;
+    tell(known->second.warnings, diagnostics);
+    return known->second.models;
+  }
+  ++counters_.files_read;
+  Diagnostics own;
+  std::vector<PolicyModel> models;
+  for (Policy& policy : read_policies(text, file, templates, own)) {
+    models.push_back(std::make_shared<const Policy>(std::move(policy)));
+  }
+  if (!own.failed()) {
+    files_[file] = {std::string(text), models, own.warnings(), true};
+  }
+  diagnostics.add(own);
+  return models;
+}
+
+std::shared_ptr<const PolicyImage> PolicyCache::compile(const std::vector<PolicyModel>& models,
+                                                        const Inventory& inventory,
+                                                        Diagnostics& diagnostics) {
+  if (const auto known = images_.find(models); known != images_.end()) {
+    known->second.used = true;
+    tell(known->second.warnings, diagnostics);
+    return known->second.image;
+  }
+  ++counters_.images_compiled;
+  std::vector<const Policy*> policies;
+  std::ranges::transform(models, std::back_inserter(policies), &PolicyModel::get);
+  Diagnostics own;
+  auto image = postern::compile(policies, inventory, own);
+  if (image != nullptr) {
+    images_[models] = {image, own.warnings(), true};
+  }
+  diagnostics.add(own);
+  return image;
+}
+
+}  // namespace postern
