@@ -18,7 +18,7 @@ namespace postern {
 
 class FolderWatch {
  public:
-  static constexpr std::uint64_t kQuietMs = 100;
+  static constexpr std::uint64_t kQuietMs = 20;
 
   /// Folders that do not exist are not watched.
   static Result<std::unique_ptr<FolderWatch>> make(EventLoop& loop,

@@ -20,6 +20,7 @@ run "asan: unit, bpf" asan_tests
 run "tsan: unit" tsan_tests
 run "bench connect" ./dev bench connect --json build/bench-connect.json
 run "bench dns" ./dev bench dns --json build/bench-dns.json
+run "bench policy" ./dev bench policy --json build/bench-policy.json
 cat <<END
 # Nightly
 

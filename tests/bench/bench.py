@@ -10,11 +10,14 @@ sys.path[:0] = [HERE, os.path.dirname(HERE)]
 
 import connect_bench  # noqa: E402
 import dns_bench  # noqa: E402
+import policy_bench  # noqa: E402
+
+BENCHES = {"connect": connect_bench, "dns": dns_bench, "policy": policy_bench}
 
 
 def main():
     parser = argparse.ArgumentParser(prog="./dev bench", description="Measures what the gate costs, in private namespaces.")
-    parser.add_argument("bench", choices=["connect", "dns"], help="connections and throughput, or DNS")
+    parser.add_argument("bench", choices=list(BENCHES), help="connections and throughput, DNS, or policies")
     parser.add_argument("--json", metavar="FILE", help="write the results there too")
     parser.add_argument("--bin", default=os.path.join("build", "release", "bin"), help="folder of the Postern programs")
     parser.add_argument("--runs", type=int, default=11, help="rounds; medians are reported (default 11)")
@@ -27,7 +30,7 @@ def main():
     if os.cpu_count() < 2:
         sys.exit("bench: server and generator need a processor each")
     options.bin = os.path.abspath(options.bin)
-    table, status = (connect_bench if options.bench == "connect" else dns_bench).run(options)
+    table, status = BENCHES[options.bench].run(options)
     if options.json:
         table.write(options.json)
     return status

@@ -6,8 +6,10 @@ import struct
 from .commands import CommandFailed
 
 MAGIC, REQUEST, REPLY = 0x50535431, 1, 2  # base/channel.cpp and api/control.h
+STATUS = b"\x0a\x00"                      # ControlRequest{status: {}}
 RELOAD = b"\x12\x00"                      # ControlRequest{reload: {}}
-ERROR, DETAILS, RELOAD_REPLY, GENERATION = 1, 2, 4, 1
+ERROR, DETAILS, STATUS_REPLY, RELOAD_REPLY = 1, 2, 3, 4
+RELOAD_GENERATION, STATUS_GENERATION = 1, 3
 
 
 class Control:
@@ -21,8 +23,15 @@ class Control:
 
     def reload(self):
         """Returns the generation once every sandbox is under the folder's policies; CommandFailed if a file is wrong."""
-        self.socket.send(struct.pack("=4I", MAGIC, REQUEST, len(RELOAD), 0) + RELOAD)
-        message = self.socket.recv(65536)
+        return fields_of(self._ask(RELOAD)[RELOAD_REPLY][0]).get(RELOAD_GENERATION, [0])[0]
+
+    def generation(self):
+        """The generation in force."""
+        return fields_of(self._ask(STATUS)[STATUS_REPLY][0]).get(STATUS_GENERATION, [0])[0]
+
+    def _ask(self, request):
+        self.socket.send(struct.pack("=4I", MAGIC, REQUEST, len(request), 0) + request)
+        message = self.socket.recv(1 << 20)
         if len(message) < 16:
             raise CommandFailed("posternd closed the connection")
         magic, kind, length, _flags = struct.unpack_from("=4I", message)
@@ -30,7 +39,7 @@ class Control:
         reply = fields_of(message[16:])
         if ERROR in reply:
             raise CommandFailed(b"\n".join(reply[ERROR] + reply.get(DETAILS, [])).decode())
-        return fields_of(reply[RELOAD_REPLY][0]).get(GENERATION, [0])[0]
+        return reply
 
 
 def fields_of(body):
