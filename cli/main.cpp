@@ -3,6 +3,7 @@
 // postern: the command line.
 #include <cstdio>
 
+#include "cli/allowlist.h"
 #include "cli/commands.h"
 #include "cli/observe.h"
 #include "cli/policy_check.h"
@@ -21,6 +22,7 @@ int main(int argc, char** argv) {
   postern::add_explain_command(app, context);
   postern::add_observe_command(app, observer, context.exit_status);
   postern::add_policy_command(app, context.exit_status);
+  postern::add_allowlist_command(app, context.exit_status);
   app.footer("`postern COMMAND --help` says more about each. Policies: docs/policies.md.");
   try {
     app.parse(argc, argv);

@@ -5,7 +5,9 @@ list(APPEND UNIT_TEST_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/policies_cache.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_check.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_compiler.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/policies_compose.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_denial.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/policies_dialects.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_explain.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_families.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_foreign.cpp
@@ -16,6 +18,8 @@ list(APPEND UNIT_TEST_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/policies_ports.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_public_suffix.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_reader.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/policies_render.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/policies_round_trip.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_set.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_shipped.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_template_links.cpp

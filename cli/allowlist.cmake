@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# `postern allowlist`; included by CMakeLists.txt.
+postern_library(postern_allowlist
+  SOURCES allowlist.cpp allowlist_compose.cpp allowlist_list.cpp
+  LINK postern_policy_check)
