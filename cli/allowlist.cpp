@@ -58,6 +58,10 @@ void add_output_option(CLI::App& command, std::string& output, const std::vector
   command.add_option("-o,--output", output, text)->check(CLI::IsMember(words))->capture_default_str();
 }
 
+void add_server_option(CLI::App& command, std::string& server) {
+  command.add_option("--server", server, "Name server to look names up at, ADDRESS[:PORT]. Default: /etc/resolv.conf");
+}
+
 void add_param_option(CLI::App& command, std::vector<std::string>& given) {
   command
       .add_option("--param", given,
@@ -84,12 +88,14 @@ std::optional<ParameterValues> read_params(const std::vector<std::string>& given
 }
 
 void add_allowlist_command(CLI::App& app, int& exit_status) {
-  auto* allowlist =
-      app.add_subcommand("allowlist", "Look at allowlist templates and put them together; needs no daemon");
+  auto* allowlist = app.add_subcommand(
+      "allowlist", "Put allowlists together, check them and write them in other kinds; needs no daemon");
   allowlist->require_subcommand(1);
   add_allowlist_list(*allowlist, exit_status);
   add_allowlist_show(*allowlist, exit_status);
   add_allowlist_compose(*allowlist, exit_status);
+  add_allowlist_render(*allowlist, exit_status);
+  add_allowlist_import(*allowlist, exit_status);
 }
 
 }  // namespace postern

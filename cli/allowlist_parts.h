@@ -17,6 +17,8 @@ namespace postern {
 void add_allowlist_list(CLI::App& parent, int& exit_status);
 void add_allowlist_show(CLI::App& parent, int& exit_status);
 void add_allowlist_compose(CLI::App& parent, int& exit_status);
+void add_allowlist_render(CLI::App& parent, int& exit_status);
+void add_allowlist_import(CLI::App& parent, int& exit_status);
 
 /// The linked templates of a folder that --templates names, or of the default one when it names none. Empty: they
 /// cannot be used, and stderr says why.
@@ -34,6 +36,9 @@ std::string counted(std::size_t number, const std::string& word);
 /// An option --templates, and one -o with these words, of which the first is the default.
 void add_templates_option(CLI::App& command, std::string& folder);
 void add_output_option(CLI::App& command, std::string& output, const std::vector<std::string>& words);
+
+/// --server: who is asked where names are looked up.
+void add_server_option(CLI::App& command, std::string& server);
 
 /// --param NAME=VALUE, as often as there are values; "NAME=A,B" is two of them.
 using ParameterValues = std::map<std::string, std::vector<std::string>>;

@@ -146,6 +146,22 @@ void drop_covered_lookups(Policy& policy) {
   });
 }
 
+/// Baseline rules of AWS and upstream are for pods that no policy of their namespace selects; native ones for all.
+void settle_baseline(RenderJob& job) {
+  Policy& policy = job.policy;
+  const bool asked_less = policy.family == Family::kAws || policy.family == Family::kUpstream;
+  if (job.options.target != RenderTarget::kNative || !asked_less || policy.tier != Tier::kBaseline) {
+    return;
+  }
+  const char* why = "the source allows it only to pods that no policy of their namespace selects, a native one to all";
+  for (const NameRule& rule : std::exchange(policy.allow_names, {})) {
+    job.lose(rule.pattern.text(), why);
+  }
+  for (const CidrRule& rule : std::exchange(policy.allow_cidrs, {})) {
+    job.lose(rule.prefix.to_string(), why);
+  }
+}
+
 /// A native "*" means addresses. Elsewhere it means port 53 too, which without a rule for names is every lookup.
 void keep_lookups_shut(RenderJob& job) {
   const bool native = job.options.target == RenderTarget::kNative || job.policy.family != Family::kNative;
@@ -174,8 +190,8 @@ void tell_options(RenderJob& job) {
   }
   if (!policy.allow_names.empty() && policy.dns.private_allowed.empty()) {
     job.note(
-        "There an allowed name opens whatever address it resolves to, also a private one; Postern takes those out "
-        "of the answer.");
+        "This kind opens whatever address an allowed name resolves to, private ones too; Postern takes those out of "
+        "the answer.");
   }
 }
 
@@ -237,6 +253,7 @@ Result<Rendered> render(const Policy& policy, const RenderOptions& options) {
   RenderJob job{policy, options};
   settle_peers(job);
   settle_passes(job);
+  settle_baseline(job);
   tell_order(job);
   keep_cluster_out(job);
   drop_covered_lookups(job.policy);
@@ -248,7 +265,7 @@ Result<Rendered> render(const Policy& policy, const RenderOptions& options) {
     return Error(Errc::kInvalid, policy.key() + " " + job.error);
   }
   Rendered rendered{"", job.losses(), std::move(job.notes)};
-  std::vector<std::string> head{policy.kind + " " + policy.key() +
+  std::vector<std::string> head{policy.kind + " " + (policy.space.empty() ? "" : policy.space + "/") + policy.name +
                                 (policy.place.file.empty() ? "" : " of " + policy.place.file) +
                                 ", written by `postern allowlist`."};
   for (const std::string& loss : rendered.losses) {
@@ -259,6 +276,36 @@ Result<Rendered> render(const Policy& policy, const RenderOptions& options) {
   }
   rendered.yaml = to_yaml(job.documents, head);
   return rendered;
+}
+
+Result<> check_together(const std::vector<Policy>& policies) {
+  const Policy* first = nullptr;
+  for (const Policy& policy : policies) {
+    if (policy.stands_alone && policies.size() > 1) {
+      return Error(Errc::kInvalid, policy.key() +
+                                       " holds beside all other policies; written here it would be joined "
+                                       "with them, and open more: write it alone");
+    }
+    if (policy.family == Family::kNetworkPolicy) {
+      continue;  // joined with whichever family is there
+    }
+    first = first == nullptr ? &policy : first;
+    if (first->family != policy.family) {
+      return Error(Errc::kInvalid, first->key() + " and " + policy.key() + " are of different families, " +
+                                       std::string(name_of(first->family)) + " and " +
+                                       std::string(name_of(policy.family)) +
+                                       ": what both allow is open, and written in one kind what either allows would "
+                                       "be. Write them apart, and use one of them");
+    }
+    for (const Policy& other : policies) {
+      if (&other != &policy && other.tier == policy.tier && !policy.pass_cidrs.empty() &&
+          other.priority >= policy.priority && (!other.allow_cidrs.empty() || !other.allow_names.empty())) {
+        return Error(Errc::kInvalid, policy.key() + " passes over rules of " + other.key() +
+                                         ", and only the kind they are written in has Pass: write them apart");
+      }
+    }
+  }
+  return {};
 }
 
 std::vector<std::string> names_to_resolve(const Policy& policy, const RenderOptions& options) {

@@ -49,6 +49,10 @@ struct Rendered {
 /// @return invalid: the policy denies something that the target cannot deny, or is of a scope it does not have.
 Result<Rendered> render(const Policy& policy, const RenderOptions& options);
 
+/// Policies that are to stand together in the other kind too: would they open more there than here?
+/// @return invalid: they would; which, and what to do.
+Result<> check_together(const std::vector<Policy>& policies);
+
 /// The names that a policy opens and that stand for one host, as NetworkPolicy needs them looked up.
 std::vector<std::string> names_to_resolve(const Policy& policy, const RenderOptions& options);
 

@@ -127,13 +127,14 @@ class CiliumWriter {
 
   /// Lookups go to the name servers alone, and only of these names.
   void write_lookups(std::vector<NameRule> resolved) {
-    std::ranges::stable_sort(resolved, {}, &NameRule::pattern);
-    const auto same = std::ranges::unique(resolved, {}, &NameRule::pattern);
-    resolved.erase(same.begin(), same.end());
+    std::vector<NameRule> once;
     for (NameRule& rule : resolved) {
-      rule.origin.via.clear();
+      if (std::ranges::find(once, rule.pattern, &NameRule::pattern) == once.end()) {
+        rule.origin.via.clear();
+        once.push_back(std::move(rule));
+      }
     }
-    YamlOut names = matches_of(resolved);
+    YamlOut names = matches_of(once);
     if (names.empty()) {
       return;
     }

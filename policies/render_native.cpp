@@ -169,18 +169,24 @@ class NativeWriter {
   }
 
   void write_denials(YamlOut& spec) const {
-    YamlOut deny = YamlOut::list();
+    std::vector<std::pair<PortSet, YamlOut>> groups;
     for (const CidrRule& cidr : policy_.deny_cidrs) {
-      YamlOut cidrs = YamlOut::list();
-      for (const Prefix& prefix : prefixes_of(cidr)) {
-        cidrs.add(with_origin(prefix.to_string(), cidr.origin));
+      auto group = std::ranges::find(groups, cidr.ports, &std::pair<PortSet, YamlOut>::first);
+      if (group == groups.end()) {
+        group = groups.insert(groups.end(), {cidr.ports, YamlOut::list()});
       }
+      for (const Prefix& prefix : prefixes_of(cidr)) {
+        group->second.add(with_origin(prefix.to_string(), cidr.origin));
+      }
+    }
+    YamlOut deny = YamlOut::list();
+    for (auto& [ports, cidrs] : groups) {
       if (cidrs.empty()) {
         continue;
       }
       YamlOut rule = YamlOut::map();
       rule.set("cidrs", std::move(cidrs));
-      set_ports(cidr.ports, PortSet::all(), rule);
+      set_ports(ports, PortSet::all(), rule);
       deny.add(std::move(rule));
     }
     if (!deny.empty()) {

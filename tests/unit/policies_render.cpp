@@ -152,6 +152,35 @@ TEST_CASE("render: what stands behind a Pass is lost", "[policies]") {
   CHECK_THAT(native.yaml, ContainsSubstring("a.example"));
 }
 
+TEST_CASE("render: policies that would open more together are not written together", "[policies]") {
+  Policy native = policy_of("  allow: [{names: [a.example]}]\n");
+  Policy other = native;
+  CHECK(static_cast<bool>(check_together({native, other})));
+  other.family = Family::kNetworkPolicy;
+  CHECK(static_cast<bool>(check_together({native, other})));
+  other.stands_alone = true;
+  CHECK_FALSE(static_cast<bool>(check_together({native, other})));
+  CHECK(static_cast<bool>(check_together({other})));
+  other.stands_alone = false;
+  other.family = Family::kAws;
+  CHECK_THAT(check_together({native, other}).error().message(), ContainsSubstring("native and AWS"));
+  native.family = Family::kAws;
+  other.pass_cidrs.push_back({prefix("192.0.2.0/24"), {}, PortSet::all(), {}, {}, false});
+  CHECK_THAT(check_together({native, other}).error().message(), ContainsSubstring("Pass"));
+}
+
+TEST_CASE("render: a baseline rule of AWS is for fewer pods than a native one would be", "[policies]") {
+  Policy policy =
+      policy_of("  allow: [{names: [a.example]}, {cidrs: [192.0.2.0/24]}]\n  deny: [{cidrs: [10.0.0.0/8]}]\n");
+  policy.family = Family::kAws;
+  policy.kind = "ClusterNetworkPolicy";
+  policy.tier = Tier::kBaseline;
+  const Rendered native = rendered(policy, {});
+  CHECK(loses(native, "a.example, 192.0.2.0/24: "));
+  CHECK_THAT(native.yaml, ContainsSubstring("tier: Baseline"));
+  CHECK_THAT(native.yaml, ContainsSubstring("10.0.0.0/8"));
+}
+
 TEST_CASE("yaml: text that YAML would read as something else is quoted", "[policies]") {
   YamlOut map = YamlOut::map();
   for (const char* text :
