@@ -32,8 +32,10 @@ def objects(kind, wrap=lambda argv: argv):
 
 
 def mounts(path="/proc/self/mountinfo"):
+    """But for /run/netns: `ip netns` mounts that folder over itself the first time it is used on a machine, and leaves it
+    so. The namespaces in it are mounts of their own."""
     with open(path, encoding="utf-8") as file:
-        return {f"{line.split()[4]} ({line.split(' - ')[1].split()[0]})" for line in file}
+        return {f"{line.split()[4]} ({line.split(' - ')[1].split()[0]})" for line in file if line.split()[4] != "/run/netns"}
 
 
 def links(wrap=lambda argv: argv):

@@ -19,7 +19,7 @@ import sys
 KERNEL_SETTINGS = {"vm/overcommit_memory": "1", "vm/panic_on_oom": "0", "kernel/panic": "10", "kernel/panic_on_oops": "1",
                    "kernel/keys/root_maxkeys": "1000000", "kernel/keys/root_maxbytes": "25000000"}
 OWN_FOLDERS = ["/var/lib", "/var/log"]  # on disk: image layers are big
-OWN_MEMORY = ["/run", "/etc/cni", "/opt", "/mnt"]
+OWN_MEMORY = ["/run", "/opt", "/mnt"]
 
 
 def mount(*words):
@@ -57,8 +57,7 @@ def own_files(folder):
         os.makedirs(mine)
         mount("--bind", mine, path)
     for path in OWN_MEMORY:
-        if os.path.isdir(path):
-            mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", path)
+        mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", path)
     for path in ("/run/netns", "/run/lock"):
         os.makedirs(path)
     mount("--bind", os.path.join(folder, "resolv.conf"), os.path.realpath("/etc/resolv.conf"))

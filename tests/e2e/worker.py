@@ -8,6 +8,8 @@ from lab.commands import wait_until
 from .control_plane import DOMAIN, NODE_NAME
 
 SOCKET = "/run/containerd/containerd.sock"
+# Not /etc/cni, its usual place: where the machine has no such folder, nothing of the node's own can be mounted there.
+CNI_CONF = "/run/cni-conf"
 POD_RANGE, POD_RANGE6 = "10.244.0.0/24", "fd00:10:244::/64"
 CLUSTER_DNS = "10.96.0.10"
 
@@ -24,7 +26,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
   disable_apparmor = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
-    conf_dir = "/etc/cni/net.d"
+    conf_dir = "{conf_dir}"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
 """
@@ -57,10 +59,10 @@ class Worker:
 
     def start(self, pause_archive, pause_name):
         node = self.node
-        node.write("/etc/cni/net.d/10-e2e.conflist", json.dumps(CNI))
+        node.write(CNI_CONF + "/10-e2e.conflist", json.dumps(CNI))
         config = os.path.join(self.folder, "containerd.toml")
         with open(config, "w", encoding="utf-8") as file:
-            file.write(CONTAINERD.format(socket=SOCKET, pause=pause_name))
+            file.write(CONTAINERD.format(socket=SOCKET, conf_dir=CNI_CONF, pause=pause_name))
         self.daemons["containerd"] = node.daemon("containerd", ["containerd", "-c", config])
         wait_until(self._containerd_answers, "containerd to answer", 20)
         self.load_image(pause_archive)
