@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "agent/pod_names.h"
 #include "agent/sandbox/discovery.h"
-#include "agent/sandbox/pod_search.h"
 #include "agent/setup/steering_namespace.h"
 #include "base/log.h"
 
@@ -18,25 +18,6 @@ using Kind = PairingStep::Kind;
 constexpr std::uint64_t kLostMs = 5'000;
 /// So is an interface that is held this long.
 constexpr std::uint64_t kHeldMs = 30'000;
-constexpr std::size_t kNamesTold = 3;
-
-std::string name_of(const PodRef& pod) { return printable(pod.space) + "/" + printable(pod.name); }
-
-std::string joined(const std::vector<std::string>& names) {
-  std::string all;
-  for (std::size_t i = 0; i < names.size() && i < kNamesTold; ++i) {
-    all += (i == 0 ? "" : ", ") + names[i];
-  }
-  return names.size() > kNamesTold ? all + " and " + std::to_string(names.size() - kNamesTold) + " more" : all;
-}
-
-void append_some(std::vector<Address>& to, const std::vector<Address>& from) {
-  for (const Address& address : from) {
-    if (to.size() < EGRESS_SANDBOX_ADDRS && std::ranges::find(to, address) == to.end()) {
-      to.push_back(address);
-    }
-  }
-}
 
 }  // namespace
 
@@ -75,6 +56,7 @@ void PodDiscovery::on_link_removed(std::uint32_t ifindex) {
   }
   measured_.erase(ifindex);
   refused_.erase(ifindex);
+  suspects_.erase(ifindex);
   look_again();
 }
 
@@ -116,71 +98,6 @@ const Labels* PodDiscovery::labels_of(const PodRef& pod) const {
   return found == watch_->pods().end() ? nullptr : &found->second.labels;
 }
 
-// ---- what there is ----
-
-ScopeAnswer PodDiscovery::scope_of_space(const std::string& name) const {
-  const auto found = watch_->namespaces().find(name);
-  return scope_of_namespace(name, found == watch_->namespaces().end() ? nullptr : &found->second, parts_.config.scope,
-                            own_space_);
-}
-
-void PodDiscovery::add_pods(PairingWorld& world) {
-  std::vector<std::string> dns_pods;
-  for (const auto& [uid, pod] : watch_->pods()) {
-    if (pod.host_network || pod.finished) {
-      continue;
-    }
-    PairingPod added{{uid, pod.space, pod.name}, pod.addresses, scope_of_space(pod.space), ""};
-    if (added.scope == ScopeAnswer::kIn && is_dns_backend(pod, dns_backends_)) {
-      dns_pods.push_back(name_of(added.ref));
-      added.scope = ScopeAnswer::kOut;
-    }
-    if (added.scope == ScopeAnswer::kIn && policies_in_force_) {
-      added.policy = parts_.policies.policies().select(identity_of(pod.space, pod.labels));
-    }
-    world.pods.push_back(std::move(added));
-  }
-  parts_.conditions.set("DnsPodInScope", "AnswersOurQueries",
-                        dns_pods.empty() ? ""
-                                         : joined(dns_pods) +
-                                               " is in scope and answers the lookups of this node, so it gets no gate "
-                                               "(it would ask itself): take its namespace out of scope");
-}
-
-void PodDiscovery::add_links(PairingWorld& world) {
-  const BootNs now = SystemClock().now();
-  for (const auto& [ifindex, link] : links_.links()) {
-    PairingLink added;
-    added.ifindex = ifindex;
-    added.addresses = link.addresses;
-    added.young = link.announced && (now - link.seen) / kNsPerMs < kYoungMs;
-    added.foreign = is_steering_link(link.info);
-    added.busy = busy_.contains(ifindex);
-    if (const CniResult* result = cni_.find(link.addresses, link.peer_mac)) {
-      added.hint = PairingHint{result->pod, scope_of_space(result->pod.space)};
-    }
-    world.links.push_back(std::move(added));
-  }
-}
-
-PairingWorld PodDiscovery::describe_world() {
-  PairingWorld world;
-  world.ready = watch_->synced() && policies_in_force_;
-  world.strict = parts_.config.scope.strict;
-  world.any_policy = policies_in_force_ && !parts_.policies.policies().policies.empty();
-  add_pods(world);
-  add_links(world);
-  for (const Sandbox* sandbox : parts_.sandboxes.all()) {
-    world.sandboxes.push_back({sandbox->id, sandbox->ifindex, sandbox->pod, sandbox->policy, sandbox->held});
-  }
-  for (const std::uint32_t ifindex : shut_) {
-    if (parts_.sandboxes.find_ifindex(ifindex) == nullptr) {
-      world.sandboxes.push_back({0, ifindex, {}, "", true});
-    }
-  }
-  return world;
-}
-
 // ---- what follows ----
 
 void PodDiscovery::look() {
@@ -189,6 +106,7 @@ void PodDiscovery::look() {
   }
   const PairingWorld world = describe_world();
   plan_ = pair_pods(world);
+  suspect(world);
   for (const PairingStep& step : plan_.steps) {
     run(step, world);
   }
@@ -230,30 +148,6 @@ void PodDiscovery::shut(const HostLink& link, bool holding) {
   if (link.announced && measured_.insert(ifindex).second) {
     window_.add(SystemClock().now() - link.seen, holding);
   }
-}
-
-Sandbox PodDiscovery::describe_sandbox(const HostLink& link, const PairingPod* pod) const {
-  Sandbox sandbox;
-  sandbox.interface = link.info.name;
-  sandbox.ifindex = link.info.ifindex;
-  sandbox.mac = link.peer_mac;
-  sandbox.host_mac = link.info.mac;
-  sandbox.search = node_search_;
-  sandbox.held = pod == nullptr;
-  if (pod != nullptr) {
-    sandbox.pod = pod->ref;
-    sandbox.policy = pod->policy;
-    if (const auto found = watch_->pods().find(pod->ref.uid); found != watch_->pods().end()) {
-      sandbox.search = search_of_pod(found->second, parts_.config.kubernetes.cluster_domain, node_search_);
-    }
-  }
-  // The other end's own word counts only while nothing better is known: a container may change it.
-  const CniResult* result = cni_.find(link.addresses, link.peer_mac);
-  append_some(sandbox.addresses, pod != nullptr && !pod->addresses.empty() ? pod->addresses
-                                 : result != nullptr                       ? result->addresses
-                                                                           : link.addresses);
-  append_some(sandbox.addresses, link.link_local);
-  return sandbox;
 }
 
 void PodDiscovery::attach(const PairingStep& step, const PairingPod* pod) {
@@ -318,7 +212,7 @@ void PodDiscovery::release(const PairingStep& step) {
   parts_.policies.detach(step.sandbox, false, done);
 }
 
-/// Addresses come one by one, and the API server's are the last word.
+/// Addresses come one by one. What is known does not change: pod_addresses.h.
 void PodDiscovery::renew_addresses(const PairingWorld& world) {
   for (const PairingSandbox& known : world.sandboxes) {
     const auto link = links_.links().find(known.ifindex);

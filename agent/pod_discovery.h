@@ -70,6 +70,11 @@ class PodDiscovery {
   PairingWorld describe_world();
   void add_pods(PairingWorld& world);
   void add_links(PairingWorld& world);
+  bool answers_lookups(const PodInfo& pod) const;
+  const CniResult* cni_result_of(const HostLink& link) const;
+  std::vector<std::string> suspects_of(std::uint32_t ifindex) const;
+  void suspect(const PairingWorld& world);
+  bool is_anothers(const Address& address, const std::string& uid, std::uint32_t ifindex) const;
   ScopeAnswer scope_of_space(const std::string& name) const;
   PodIdentity identity_of(const std::string& space, const Labels& labels) const;
   void run(const PairingStep& step, const PairingWorld& world);
@@ -93,11 +98,12 @@ class PodDiscovery {
   CniResults cni_;
   bool policies_in_force_ = false;
   EventLoop::TimerId timer_ = 0;
-  std::set<std::uint32_t> shut_;                  // programs are on, and there is no entry yet
-  std::set<std::uint32_t> busy_;                  // a step is on its way
-  std::set<std::uint32_t> measured_;              // their window is over
-  std::map<std::uint32_t, std::string> refused_;  // why a step failed
-  std::map<std::string, BootNs> lost_since_;      // by pod's uid
+  std::set<std::uint32_t> shut_;                             // programs are on, and there is no entry yet
+  std::set<std::uint32_t> busy_;                             // a step is on its way
+  std::set<std::uint32_t> measured_;                         // their window is over
+  std::map<std::uint32_t, std::string> refused_;             // why a step failed
+  std::map<std::uint32_t, std::set<std::string>> suspects_;  // uids of pods that a held interface may be of
+  std::map<std::string, BootNs> lost_since_;                 // by pod's uid
   EventLoop::TimerId lost_timer_ = 0;
   EventLoop::TimerId held_timer_ = 0;
   PairingPlan plan_;

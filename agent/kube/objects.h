@@ -5,6 +5,7 @@
 // Names and labels are a tenant's text: they go through printable() before a person sees them.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -20,11 +21,14 @@ struct PodInfo {
   std::string space;  ///< Its namespace.
   std::string name;
   Labels labels;
-  std::vector<Address> addresses;     ///< status.podIPs; empty until the sandbox has its network.
-  bool host_network = false;          ///< It has the node's own network: no interface to gate.
-  bool finished = false;              ///< Phase Succeeded or Failed: its addresses may be another pod's by now.
-  bool deleting = false;              ///< metadata.deletionTimestamp is set; it still runs.
-  std::string dns_policy;             ///< spec.dnsPolicy: ClusterFirst, Default, None, ClusterFirstWithHostNet.
+  std::vector<Address> addresses;  ///< status.podIPs; empty until the sandbox has its network.
+  bool host_network = false;       ///< It has the node's own network: no interface to gate.
+  bool finished = false;           ///< Phase Succeeded or Failed: its addresses may be another pod's by now.
+  bool deleting = false;           ///< metadata.deletionTimestamp is set; it still runs.
+  std::string static_uid;          ///< A static pod's: the uid by which kubelet and the runtime know it; else empty.
+  std::int64_t started_unix_s =
+      0;                   ///< status.startTime, by this node's clock: before its network was made. 0: not told.
+  std::string dns_policy;  ///< spec.dnsPolicy: ClusterFirst, Default, None, ClusterFirstWithHostNet.
   std::vector<std::string> searches;  ///< spec.dnsConfig.searches, as written.
 
   friend bool operator==(const PodInfo&, const PodInfo&) = default;

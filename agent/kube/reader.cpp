@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
@@ -14,10 +15,11 @@ using Json = nlohmann::json;
 
 // Keys of an object, and of its metadata, spec and status, that are read. What lies deeper is kept whole.
 constexpr std::array<std::string_view, 6> kObjectKeys{"metadata", "spec", "status", "code", "message", "reason"};
-constexpr std::array<std::string_view, 13> kFieldKeys{
-    "uid",      "name",        "namespace", "labels",    "resourceVersion", "deletionTimestamp",
-    "continue", "hostNetwork", "phase",     "dnsPolicy", "dnsConfig",       "podIPs",
-    "podIP"};
+constexpr std::array<std::string_view, 15> kFieldKeys{
+    "uid",   "name",      "namespace", "labels", "resourceVersion", "deletionTimestamp", "continue", "hostNetwork",
+    "phase", "dnsPolicy", "dnsConfig", "podIPs", "podIP",           "annotations",       "startTime"};
+/// On the API server's copy of a static pod: kubelet's uid of the pod itself.
+constexpr const char* kMirror = "kubernetes.io/config.mirror";
 
 /// Parses, keeping of each object only what is read. @param depth of an object's own keys: 1 at the root.
 Json parse(std::string_view text, int depth) {
@@ -130,6 +132,13 @@ class Fields {
   std::string& problem_;
 };
 
+/// RFC 3339 in UTC, as the API server writes every time. 0: absent, or not that.
+std::int64_t unix_s_of(const std::string& text) {
+  std::tm parts{};
+  const char* end = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
+  return end != nullptr && std::string_view(end) == "Z" ? static_cast<std::int64_t>(::timegm(&parts)) : 0;
+}
+
 void read_pod_addresses(const Json* status, Fields& fields, std::vector<Address>& addresses) {
   if (const Json* list = fields.list(status, "podIPs", "status.podIPs", kAddressesMax)) {
     for (const Json& each : *list) {
@@ -155,6 +164,8 @@ void read_object(const Json& json, ObjectRead<PodInfo>& read) {
   pod.space = fields.text(metadata, "namespace", "metadata.namespace", true);
   pod.labels = fields.labels(metadata);
   pod.deleting = !fields.text(metadata, "deletionTimestamp", "metadata.deletionTimestamp").empty();
+  pod.static_uid = text_of(fields.map(metadata, "annotations", "metadata.annotations"), kMirror);
+  pod.started_unix_s = unix_s_of(fields.text(status, "startTime", "status.startTime"));
   pod.host_network = fields.flag(spec, "hostNetwork", "spec.hostNetwork");
   pod.dns_policy = fields.text(spec, "dnsPolicy", "spec.dnsPolicy");
   const Json* dns = fields.map(spec, "dnsConfig", "spec.dnsConfig");

@@ -4,15 +4,10 @@
 #include <algorithm>
 
 #include "agent/netlink/links.h"
+#include "base/link_local.h"
 #include "base/log.h"
 
 namespace postern {
-namespace {
-
-bool is_link_local(const Address& address) { return address.bytes[0] == 0xfe && (address.bytes[1] & 0xc0) == 0x80; }
-
-}  // namespace
-
 HostLinks::HostLinks(EventLoop& loop, std::function<void()> on_change)
     : loop_(loop), on_change_(std::move(on_change)) {}
 
@@ -86,6 +81,10 @@ void HostLinks::on_removed(std::uint32_t ifindex) {
   links_.erase(ifindex);
 }
 
+bool HostLinks::has(const std::string& name) const {
+  return std::ranges::any_of(links_, [&name](const auto& each) { return each.second.info.name == name; });
+}
+
 /// @return whether there is something new. An address that goes is kept: gVisor takes the
 /// addresses off the interface and into its own stack.
 bool HostLinks::read(HostLink& link) {
@@ -95,16 +94,18 @@ bool HostLinks::read(HostLink& link) {
     spdlog::debug("the other end of {}: {}", link.info.name, addresses.error().message());
     return false;
   }
-  bool changed = link.peer_mac != peer->mac;
-  link.peer_mac = peer->mac;
+  Reading& reading = readings_[link.info.ifindex];
+  const bool theirs = reading.first_address != BootNs() && (clock_.now() - reading.first_address) / kNsPerMs >= kOursMs;
+  bool changed = !theirs && link.peer_mac != peer->mac;
+  link.peer_mac = theirs ? link.peer_mac : peer->mac;
   for (const InterfaceAddress& each : *addresses) {
-    std::vector<Address>& list = is_link_local(each.address) ? link.link_local : link.addresses;
-    if (std::ranges::find(list, each.address) == list.end() && list.size() < kAddressesMax) {
+    const bool local = is_link_local(each.address);
+    std::vector<Address>& list = local ? link.link_local : link.addresses;
+    if ((local || !theirs) && std::ranges::find(list, each.address) == list.end() && list.size() < kAddressesMax) {
       list.push_back(each.address);
       changed = true;
     }
   }
-  Reading& reading = readings_[link.info.ifindex];
   if (!link.addresses.empty() && reading.first_address == BootNs()) {
     reading.first_address = clock_.now();
   }

@@ -7,7 +7,9 @@
 // that tells us nothing. So a new link is read again until its addresses are there: at once after
 // kReadMsMin, then after half of its age again, at most kReadMsMax apart, until kSettleMs after the
 // first address, or kGiveUpMs; and at every change that the kernel tells of our end. What the other end
-// says later is not read: by then it is in the hands of the sandbox.
+// says later than kOursMs after its first address is not read, but for link-local addresses, which
+// come last and are no one else's: by then it is in the hands of the sandbox, which may take any
+// address and MAC. No runtime starts a container sooner: the CNI ends, then an image is unpacked.
 // Thread: the loop's.
 #pragma once
 
@@ -34,6 +36,7 @@ class HostLinks {
  public:
   static constexpr std::uint64_t kReadMsMin = 1;
   static constexpr std::uint64_t kReadMsMax = 250;
+  static constexpr std::uint64_t kOursMs = 200;
   static constexpr std::uint64_t kSettleMs = 2'000;
   static constexpr std::uint64_t kGiveUpMs = 30'000;
   static constexpr std::size_t kAddressesMax = 32;  ///< Of one link and kind; more are not looked at.
@@ -51,6 +54,7 @@ class HostLinks {
   void on_removed(std::uint32_t ifindex);
 
   const std::map<std::uint32_t, HostLink>& links() const { return links_; }
+  bool has(const std::string& name) const;
 
  private:
   struct Reading {

@@ -50,9 +50,12 @@ void read_interfaces(const json& result, CniResult& out) {
   }
   const json* interfaces = list_at(result, "interfaces");
   for (const json& each : interfaces != nullptr ? *interfaces : json::array()) {
-    auto mac = parse_mac(text_at(each, "mac"));
-    if (mac && !text_at(each, "sandbox").empty() && out.macs.size() < kCniAddressesMax) {
+    const bool inside = !text_at(each, "sandbox").empty();
+    if (auto mac = parse_mac(text_at(each, "mac")); mac && inside && out.macs.size() < kCniAddressesMax) {
       out.macs.push_back(*mac);
+    }
+    if (auto name = text_at(each, "name"); !inside && !name.empty() && out.host_names.size() < kCniAddressesMax) {
+      out.host_names.push_back(std::move(name));
     }
   }
 }

@@ -24,7 +24,8 @@ inline constexpr std::size_t kCniAddressesMax = 32;
 struct CniResult {
   PodRef pod;  ///< The uid is empty if the runtime does not tell it.
   std::vector<Address> addresses;
-  std::vector<Mac> macs;  ///< Of the interfaces inside the sandbox; may be empty.
+  std::vector<Mac> macs;                ///< Of the interfaces inside the sandbox; may be empty.
+  std::vector<std::string> host_names;  ///< Of the interfaces on the node: its end of the veth, a bridge; may be empty.
 };
 
 /// One cached result. @return invalid: not one, or not a pod's.

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -109,10 +110,14 @@ void CniResults::read(const std::string& name) {
   files_[name] = {std::move(*result), modified_ns};
 }
 
-const CniResult* CniResults::find(const std::vector<Address>& addresses, const Mac& peer_mac) const {
+const CniResult* CniResults::find(const HostLink& link, const std::function<bool(const std::string&)>& is_link) const {
   const File* newest = nullptr;
-  for (const auto& [name, file] : files_) {
-    if (describes(file.result, addresses, peer_mac) && (newest == nullptr || newest->modified_ns < file.modified_ns)) {
+  for (const auto& [file_name, file] : files_) {
+    const std::vector<std::string>& names = file.result.host_names;
+    const bool of_another =
+        std::ranges::find(names, link.info.name) == names.end() && std::ranges::any_of(names, is_link);
+    if (!of_another && describes(file.result, link.addresses, link.peer_mac) &&
+        (newest == nullptr || newest->modified_ns < file.modified_ns)) {
       newest = &file;
     }
   }

@@ -13,6 +13,7 @@
 #include <map>
 #include <string>
 
+#include "agent/netlink/host_links.h"
 #include "agent/sandbox/cni_result.h"
 #include "base/event_loop.h"
 #include "base/fd.h"
@@ -32,8 +33,10 @@ class CniResults {
   void start();
   /// There is a folder, and it can be read.
   bool available() const { return static_cast<bool>(inotify_); }
-  /// Null: nothing there speaks of an interface with this other end.
-  const CniResult* find(const std::vector<Address>& addresses, const Mac& peer_mac) const;
+  /// Null: nothing there speaks of an interface with this other end. A result that names another of the node's links
+  /// speaks of that one, whatever the other end of this one looks like: that is in the hands of what runs there.
+  /// @param is_link  Has the node a link of this name?
+  const CniResult* find(const HostLink& link, const std::function<bool(const std::string&)>& is_link) const;
 
  private:
   struct File {

@@ -10,12 +10,17 @@ namespace {
 
 using Kind = PairingStep::Kind;
 
+/// startTime is in whole seconds, and a clock may be set a little.
+constexpr std::int64_t kClockSlackS = 1;
+
 /// Whose an interface is, as far as it is known.
 struct Owner {
   std::optional<std::size_t> pod;
+  bool recorded = false;     // a sandbox on record says so; without a pod: that is gone
   bool contested = false;    // several pods have its address
   bool scoped = false;       // of these, or by the CNI's word, one that is or may be in scope
   bool settled_out = false;  // the CNI says: of a namespace out of scope
+  bool doubted = false;      // a pod that would open it has its address, and cannot be its owner
 };
 
 class Pairing {
@@ -49,17 +54,39 @@ class Pairing {
     return found == by_uid_.end() ? std::nullopt : std::optional(found->second);
   }
 
-  /// The CNI knows a static pod by another uid than the API server does.
-  std::optional<std::size_t> find_hinted(const PodRef& ref) const {
-    if (const auto found = find_uid(ref.uid)) {
-      return found;
-    }
+  template <typename Is>
+  std::optional<std::size_t> find_named(const PodRef& ref, Is is) const {
     for (std::size_t i = 0; i < world_.pods.size(); ++i) {
-      if (world_.pods[i].ref.space == ref.space && world_.pods[i].ref.name == ref.name) {
+      const PairingPod& pod = world_.pods[i];
+      if (pod.ref.space == ref.space && pod.ref.name == ref.name && is(pod)) {
         return i;
       }
     }
     return std::nullopt;
+  }
+
+  /// The CNI knows a static pod by another uid than the API server does. A name alone decides only where
+  /// the runtime tells no uid: one that is made again has the old one's.
+  std::optional<std::size_t> find_hinted(const PodRef& ref) const {
+    if (const auto found = find_uid(ref.uid)) {
+      return found;
+    }
+    return find_named(ref, [&ref](const PairingPod& pod) { return ref.uid.empty() || pod.static_uid == ref.uid; });
+  }
+
+  /// The API server's copy of a static pod may be made again, with another uid, while the pod runs on.
+  std::optional<std::size_t> find_recorded(const PodRef& ref, const PairingLink& link) const {
+    if (const auto found = find_uid(ref.uid)) {
+      return found;
+    }
+    return find_named(ref, [&link](const PairingPod& pod) {
+      return !pod.static_uid.empty() &&
+             (link.hint ? link.hint->pod.uid == pod.static_uid : have_one_in_common(pod.addresses, link.addresses));
+    });
+  }
+
+  static bool have_one_in_common(const std::vector<Address>& some, const std::vector<Address>& others) {
+    return std::ranges::find_first_of(some, others) != some.end();
   }
 
   void find_owners() {
@@ -67,9 +94,10 @@ class Pairing {
       Owner& owner = owners_[link.ifindex];
       const PairingSandbox* sandbox = sandbox_on(link);
       if (sandbox != nullptr && !sandbox->pod.uid.empty()) {
-        owner.pod = find_uid(sandbox->pod.uid);
+        owner.recorded = true;
+        owner.pod = find_recorded(sandbox->pod, link);
       }
-      if (!owner.pod && link.hint) {
+      if (!owner.recorded && link.hint) {
         owner.pod = find_hinted(link.hint->pod);
         owner.scoped = link.hint->scope == ScopeAnswer::kIn;
         owner.settled_out = !owner.pod && link.hint->scope == ScopeAnswer::kOut;
@@ -81,7 +109,7 @@ class Pairing {
     std::set<std::size_t> owned = owned_;
     for (const PairingLink& link : world_.links) {
       Owner& owner = owners_[link.ifindex];
-      if (!owner.pod && !link.foreign && !link.hint) {
+      if (!owner.pod && !owner.recorded && !link.foreign && !link.hint) {
         find_by_address(link, owner);
       }
       if (owner.pod) {
@@ -96,10 +124,11 @@ class Pairing {
   void find_by_address(const PairingLink& link, Owner& owner) const {
     std::vector<std::size_t> matches;
     for (std::size_t i = 0; i < world_.pods.size(); ++i) {
-      if (std::ranges::find_first_of(world_.pods[i].addresses, link.addresses) != world_.pods[i].addresses.end()) {
+      if (have_one_in_common(world_.pods[i].addresses, link.addresses)) {
         matches.push_back(i);
       }
     }
+    owner.doubted = std::erase_if(matches, [&](std::size_t i) { return is_not_of(i, link); }) > 0;
     if (matches.size() > 1 && std::ranges::any_of(matches, [this](std::size_t i) { return !owned_.contains(i); })) {
       std::erase_if(matches, [this](std::size_t i) { return owned_.contains(i); });
     }
@@ -110,6 +139,26 @@ class Pairing {
     owner.contested = !matches.empty();
     owner.scoped =
         std::ranges::any_of(matches, [this](std::size_t i) { return world_.pods[i].scope != ScopeAnswer::kOut; });
+  }
+
+  /// Whether an interface is open once it is this pod's.
+  bool opens(const PairingPod& pod) const {
+    const bool unselected = pod.policy.empty() && world_.ready && world_.any_policy && !world_.strict;
+    return pod.scope == ScopeAnswer::kOut || (pod.scope == ScopeAnswer::kIn && unselected);
+  }
+
+  /// A pod that has the address of an interface and would open it, but has another, or began too late for this one.
+  bool is_not_of(std::size_t index, const PairingLink& link) const {
+    const PairingPod& pod = world_.pods[index];
+    if (!opens(pod)) {
+      return false;
+    }
+    const bool too_late =
+        pod.started_unix_s != 0 && link.seen_unix_s != 0 && pod.started_unix_s > link.seen_unix_s + kClockSlackS;
+    return too_late || owned_.contains(index) || std::ranges::any_of(world_.links, [&](const PairingLink& other) {
+             return other.ifindex != link.ifindex && !other.foreign && !other.hint && sandbox_on(other) == nullptr &&
+                    have_one_in_common(pod.addresses, other.addresses);
+           });
   }
 
   void count_waiting() {
@@ -125,6 +174,9 @@ class Pairing {
             plan_.lost.push_back(i);
           }
         }
+      }
+      if (pod.scope != ScopeAnswer::kOut && !has_link) {
+        plan_.suspects.push_back(i);
       }
       // In doubt about a pod's scope nothing new is held, and nothing that is held is let go.
       may_be_scoped_ = may_be_scoped_ || (pod.scope != ScopeAnswer::kOut && !has_link);
@@ -186,7 +238,7 @@ class Pairing {
   }
 
   void decide_unowned(const PairingLink& link, const PairingSandbox* sandbox, const Owner& owner) {
-    if (sandbox != nullptr && !sandbox->pod.uid.empty()) {
+    if (owner.recorded) {
       return;  // its pod is gone or finished: what is left of it stays shut until the interface goes
     }
     if (owner.settled_out) {
@@ -200,9 +252,18 @@ class Pairing {
       }
       return;
     }
-    if (world_.ready && !owner.scoped && !owner.contested && !may_be_scoped_) {
+    if (world_.ready && !owner.scoped && !owner.contested && !owner.doubted && !may_be_scoped_ &&
+        have_other_interfaces(sandbox->suspects)) {
       add(Kind::kRelease, link, sandbox, std::nullopt);
     }
+  }
+
+  /// Whether all of these pods are known to be somewhere else, or out of scope now. One that is gone may have had this.
+  bool have_other_interfaces(const std::vector<std::string>& uids) const {
+    return !uids.empty() && std::ranges::all_of(uids, [this](const std::string& uid) {
+      const auto found = find_uid(uid);
+      return found && (owned_.contains(*found) || world_.pods[*found].scope == ScopeAnswer::kOut);
+    });
   }
 
   /// What was held by mistake is let go at once, whatever else is not known.

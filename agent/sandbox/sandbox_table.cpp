@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <set>
 
+#include "base/link_local.h"
 #include "base/log.h"
 #include "base/text_files.h"
 
@@ -18,8 +19,6 @@ namespace {
 constexpr std::size_t kFileMax = 4u << 20;
 
 bool interface_lives(const Sandbox& sandbox) { return ::if_nametoindex(sandbox.interface.c_str()) == sandbox.ifindex; }
-
-bool is_link_local(const Address& address) { return address.bytes[0] == 0xfe && (address.bytes[1] & 0xc0) == 0x80; }
 
 }  // namespace
 
@@ -37,10 +36,11 @@ Result<std::vector<std::string>> SandboxTable::adopt() {
     return std::move(text).error();
   }
   std::vector<std::pair<std::uint32_t, egress_sandbox>> in_kernel;
-  POSTERN_RETURN_IF_ERROR(gate_.sandboxes().for_each([&](std::uint32_t ifindex, const egress_sandbox& entry) -> Result<> {
-    in_kernel.emplace_back(ifindex, entry);
-    return {};
-  }));
+  POSTERN_RETURN_IF_ERROR(
+      gate_.sandboxes().for_each([&](std::uint32_t ifindex, const egress_sandbox& entry) -> Result<> {
+        in_kernel.emplace_back(ifindex, entry);
+        return {};
+      }));
   for (const auto& [ifindex, entry] : in_kernel) {
     const auto record = std::ranges::find(known, entry.id, &Sandbox::id);
     Sandbox sandbox;
@@ -63,7 +63,8 @@ Result<std::vector<std::string>> SandboxTable::adopt() {
     sandbox.generation = entry.min_generation;
     std::ranges::copy(entry.host_mac, sandbox.host_mac.begin());
     for (std::uint8_t i = 0; i < entry.link_prefix_count; ++i) {
-      sandbox.link_prefixes.push_back({from_kernel(entry.link_prefixes[i].addr), static_cast<std::uint8_t>(entry.link_prefixes[i].bits)});
+      sandbox.link_prefixes.push_back(
+          {from_kernel(entry.link_prefixes[i].addr), static_cast<std::uint8_t>(entry.link_prefixes[i].bits)});
     }
     if (!interface_lives(sandbox)) {
       erase_kernel(sandbox);
@@ -99,7 +100,8 @@ Result<> SandboxTable::claim_addresses(const Sandbox& sandbox) {
     if (!claimed && !(claimed.error().code() == Errc::kExists && is_link_local(address))) {
       const bool taken = claimed.error().code() == Errc::kExists;
       return std::move(claimed).error().within(
-          taken ? address.to_string() + " belongs to another sandbox of this node: two with one address cannot be told apart"
+          taken ? address.to_string() +
+                      " belongs to another sandbox of this node: two with one address cannot be told apart"
                 : "claiming " + address.to_string());
     }
   }
@@ -108,7 +110,8 @@ Result<> SandboxTable::claim_addresses(const Sandbox& sandbox) {
 
 Result<Sandbox*> SandboxTable::add(Sandbox sandbox) {
   if (sandboxes_.size() >= EGRESS_SANDBOXES_MAX) {
-    return Error(Errc::kFull, "this node has " + std::to_string(EGRESS_SANDBOXES_MAX) + " sandboxes already, the most it can hold");
+    return Error(Errc::kFull,
+                 "this node has " + std::to_string(EGRESS_SANDBOXES_MAX) + " sandboxes already, the most it can hold");
   }
   auto id = gate_.next_sandbox_id();
   if (!id) {

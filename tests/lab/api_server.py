@@ -85,13 +85,16 @@ class ApiServer:
         self._remove("namespaces", name)
 
     def put_pod(self, space, name, *, labels=None, ips=(), phase="Pending", host_network=False, dns_policy="ClusterFirst",
-                searches=(), uid=None):
+                searches=(), uid=None, started=None):
+        """started: when the node's kubelet began with it, in seconds since 1970."""
         spec = {"nodeName": self.node, "dnsPolicy": dns_policy, "containers": []}
         if host_network:
             spec["hostNetwork"] = True
         if searches:
             spec["dnsConfig"] = {"searches": list(searches)}
         status = {"phase": phase}
+        if started:
+            status["startTime"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started))
         if ips:
             status["podIP"] = ips[0]
             status["podIPs"] = [{"ip": ip} for ip in ips]

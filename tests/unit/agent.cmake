@@ -9,6 +9,7 @@ list(APPEND UNIT_TEST_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/agent_folders_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/agent_kernel_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/agent_operations_test.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/agent_pod_addresses_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/agent_pod_pairing_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/agent_pod_scope_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/agent_sandbox_test.cpp)

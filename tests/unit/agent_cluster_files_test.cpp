@@ -28,6 +28,10 @@ TEST_CASE("cni result: whose it is, its addresses and its own MAC", "[agent]") {
   CHECK(to_string(result->macs[0]) == "ce:0d:00:00:00:02");
 }
 
+TEST_CASE("cni result: the names of the node's own ends", "[agent]") {
+  CHECK(read_cni_result(kPtpResult)->host_names == std::vector<std::string>{"veth1234"});
+}
+
 TEST_CASE("cni result: it describes an interface by address and MAC", "[agent]") {
   const CniResult result = *read_cni_result(kPtpResult);
   const Mac mac = *parse_mac("ce:0d:00:00:00:02");

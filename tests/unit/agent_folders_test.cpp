@@ -8,6 +8,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "agent/folder_watch.h"
 #include "agent/policy_files.h"
@@ -97,9 +98,21 @@ std::string result_of(const std::string& pod) {
   return text;
 }
 
+HostLink link_with(const std::string& address, const std::string& name = "veth0") {
+  HostLink link;
+  link.info.name = name;
+  link.addresses = {*Address::parse(address)};
+  return link;
+}
+
+/// Asked of a node with these links.
+const CniResult* find(const CniResults& results, const HostLink& link, const std::set<std::string>& links = {}) {
+  return results.find(link, [&links](const std::string& name) { return links.contains(name); });
+}
+
 TEST_CASE("folders: results of the CNI are seen when they are written, the newest first", "[agent]") {
   const Folder folder;
-  const std::vector<Address> addresses = {*Address::parse("10.0.0.2")};
+  const HostLink link = link_with("10.0.0.2");
   write(folder.path + "/old", result_of("stale"));
   fs::last_write_time(folder.path + "/old", fs::file_time_type::clock::now() - std::chrono::hours(1));
   write(folder.path + "/loopback", "{}");
@@ -109,18 +122,33 @@ TEST_CASE("folders: results of the CNI are seen when they are written, the newes
   results.start();
   CHECK(results.available());
   CHECK(changes == 1);
-  REQUIRE(results.find(addresses, {}) != nullptr);
-  CHECK(results.find(addresses, {})->pod.name == "stale");
-  CHECK(results.find({*Address::parse("10.0.0.3")}, {}) == nullptr);
+  REQUIRE(find(results, link) != nullptr);
+  CHECK(find(results, link)->pod.name == "stale");
+  CHECK(find(results, link_with("10.0.0.3")) == nullptr);
 
   write(folder.path + "/new", result_of("agent"));
   REQUIRE(run_until(*loop, [&] { return changes > 1; }));
-  REQUIRE(results.find(addresses, {}) != nullptr);
-  CHECK(results.find(addresses, {})->pod == PodRef{"u-agent", "agents", "agent"});
+  REQUIRE(find(results, link) != nullptr);
+  CHECK(find(results, link)->pod == PodRef{"u-agent", "agents", "agent"});
 
   fs::remove(folder.path + "/new");
   fs::remove(folder.path + "/old");
-  REQUIRE(run_until(*loop, [&] { return results.find(addresses, {}) == nullptr; }));
+  REQUIRE(run_until(*loop, [&] { return find(results, link) == nullptr; }));
+}
+
+TEST_CASE("folders: a result of the CNI speaks of the link that it names, whatever another looks like", "[agent]") {
+  const Folder folder;
+  write(folder.path + "/one",
+        R"({"kind":"cniCacheV1","cniArgs":[["K8S_POD_NAMESPACE","web"],["K8S_POD_NAME","one"]],)"
+        R"("result":{"interfaces":[{"name":"cni0"},{"name":"veth1"}],"ips":[{"address":"10.0.0.2/24"}]}})");
+  auto loop = EventLoop::make().value();
+  CniResults results(*loop, folder.path, [] {});
+  results.start();
+  CHECK(find(results, link_with("10.0.0.2", "veth1"), {"veth1", "veth2"}) != nullptr);
+  // What runs behind veth2 has taken the address.
+  CHECK(find(results, link_with("10.0.0.2", "veth2"), {"veth1", "veth2"}) == nullptr);
+  // No link has any of those names: renamed, or the CNI names none.
+  CHECK(find(results, link_with("10.0.0.2", "veth2"), {"veth2"}) != nullptr);
 }
 
 TEST_CASE("folders: no folder of CNI results is no harm", "[agent]") {
@@ -129,7 +157,7 @@ TEST_CASE("folders: no folder of CNI results is no harm", "[agent]") {
   CniResults results(*loop, folder.path + "/none", [] {});
   results.start();
   CHECK_FALSE(results.available());
-  CHECK(results.find({*Address::parse("10.0.0.2")}, {}) == nullptr);
+  CHECK(find(results, link_with("10.0.0.2")) == nullptr);
 }
 
 }  // namespace

@@ -13,11 +13,12 @@ namespace postern {
 namespace {
 
 constexpr std::string_view kPod = R"({"kind":"Pod","apiVersion":"v1","metadata":{"name":"agent-0","namespace":"boxes",
- "uid":"u-1","resourceVersion":"41","labels":{"role":"runtime","phase":"x"},"annotations":{"a":"b"},
+ "uid":"u-1","resourceVersion":"41","labels":{"role":"runtime","phase":"x"},
+ "annotations":{"a":"b","kubernetes.io/config.mirror":"u-kubelet"},
  "managedFields":[{"manager":"kubelet"}]},
  "spec":{"nodeName":"n1","hostNetwork":false,"dnsPolicy":"ClusterFirst","containers":[{"name":"c"}],
   "dnsConfig":{"searches":["a.example","b.example"],"options":[{"name":"ndots"}]}},
- "status":{"phase":"Running","podIP":"10.0.0.5","podIPs":[{"ip":"10.0.0.5"},{"ip":"fd00::5"}]}})";
+ "status":{"phase":"Running","startTime":"2026-11-27T09:50:01Z","podIP":"10.0.0.5","podIPs":[{"ip":"10.0.0.5"},{"ip":"fd00::5"}]}})";
 
 std::string list_of(std::string_view items) {
   return R"({"kind":"PodList","metadata":{"resourceVersion":"77","continue":"go on"},"items":[)" + std::string(items) +
@@ -54,6 +55,8 @@ TEST_CASE("kube reader: a pod with all that Postern reads") {
   CHECK_FALSE(pod.host_network);
   CHECK_FALSE(pod.finished);
   CHECK_FALSE(pod.deleting);
+  CHECK(pod.static_uid == "u-kubelet");
+  CHECK(pod.started_unix_s == 1795773001);
   CHECK(pod.dns_policy == "ClusterFirst");
   CHECK(pod.searches == std::vector<std::string>{"a.example", "b.example"});
 }
@@ -64,6 +67,8 @@ TEST_CASE("kube reader: absent and null fields are defaults, podIP stands in for
     "status":{"phase":"Failed","podIP":"10.0.0.9"}})");
   CHECK(read.problem.empty());
   CHECK(read.object.labels.empty());
+  CHECK(read.object.static_uid.empty());
+  CHECK(read.object.started_unix_s == 0);
   CHECK(read.object.deleting);
   CHECK(read.object.host_network);
   CHECK(read.object.finished);
@@ -99,6 +104,8 @@ TEST_CASE("kube reader: each field's wrong type is told by its path") {
   CHECK(problem("{}", R"({"podIPs":[{"ip":"10.0.0.256"}]})") == "pod b/a: status.podIPs[].ip is not an address");
   CHECK(problem("{}", R"({"podIPs":["10.0.0.2"]})") == "pod b/a: status.podIPs[] is not a map");
   CHECK(problem("{}", R"({"phase":{}})") == "pod b/a: status.phase is not a text");
+  CHECK(problem("{}", R"({"startTime":7})") == "pod b/a: status.startTime is not a text");
+  CHECK(problem("{}", R"({"startTime":"yesterday"})").empty());  // not told, then
 }
 
 TEST_CASE("kube reader: too many labels, addresses or searches are refused") {
