@@ -96,6 +96,8 @@ void add_allowlist_command(CLI::App& app, int& exit_status) {
   add_allowlist_compose(*allowlist, exit_status);
   add_allowlist_render(*allowlist, exit_status);
   add_allowlist_import(*allowlist, exit_status);
+  add_allowlist_lint(*allowlist, exit_status);
+  add_allowlist_diff(*allowlist, exit_status);
 }
 
 }  // namespace postern

@@ -19,6 +19,8 @@ void add_allowlist_show(CLI::App& parent, int& exit_status);
 void add_allowlist_compose(CLI::App& parent, int& exit_status);
 void add_allowlist_render(CLI::App& parent, int& exit_status);
 void add_allowlist_import(CLI::App& parent, int& exit_status);
+void add_allowlist_lint(CLI::App& parent, int& exit_status);
+void add_allowlist_diff(CLI::App& parent, int& exit_status);
 
 /// The linked templates of a folder that --templates names, or of the default one when it names none. Empty: they
 /// cannot be used, and stderr says why.

@@ -9,6 +9,7 @@
 #include <set>
 #include <sstream>
 
+#include "policies/list_lint.h"
 #include "policies_texts.h"
 
 namespace postern {
@@ -81,6 +82,14 @@ TEST_CASE("shipped: every entry says what it is for, who says so and when that w
                               (range.first == 80 && (key == "os-packages" || key == "certificates"));
         CHECK(expected);
       }
+    }
+  }
+}
+
+TEST_CASE("shipped: lint finds nothing to say of the allowlists", "[policies]") {
+  for (const auto& [name, object] : shipped()) {
+    for (const LintFinding& finding : lint_template(object)) {
+      FAIL_CHECK(finding.place.to_string() << ": " << finding.message);
     }
   }
 }
