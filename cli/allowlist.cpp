@@ -7,6 +7,7 @@
 #include "cli/allowlist_parts.h"
 #include "cli/source_files.h"
 #include "policies/policy_set.h"
+#include "policies/render.h"
 #include "policies/template_links.h"
 
 namespace postern {
@@ -39,6 +40,19 @@ bool reads_back(const std::string& yaml) {
   PolicySet set;
   add_policies(yaml, "the policy", {}, set, diagnostics);
   return !print_errors(diagnostics);
+}
+
+int print_policy(const Policy& policy) {
+  const auto rendered = render(policy, {});
+  if (!rendered) {
+    std::fprintf(stderr, "postern: %s\n", rendered.error().message().c_str());
+    return 1;
+  }
+  if (!reads_back(rendered->yaml)) {
+    return 1;
+  }
+  std::fputs(rendered->yaml.c_str(), stdout);
+  return 0;
 }
 
 std::string counted(std::size_t number, const std::string& word) {
@@ -98,6 +112,7 @@ void add_allowlist_command(CLI::App& app, int& exit_status) {
   add_allowlist_import(*allowlist, exit_status);
   add_allowlist_lint(*allowlist, exit_status);
   add_allowlist_diff(*allowlist, exit_status);
+  add_allowlist_discover(*allowlist, exit_status);
 }
 
 }  // namespace postern

@@ -9,7 +9,6 @@
 #include "cli/allowlist_parts.h"
 #include "cli/text_table.h"
 #include "policies/compose.h"
-#include "policies/render.h"
 
 namespace postern {
 namespace {
@@ -70,21 +69,6 @@ void print_json(const std::vector<ComposedEntry>& entries) {
   std::printf("%s\n", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
 }
 
-int print_policy(const std::vector<ComposedEntry>& entries, const ComposeOptions& options) {
-  Policy policy = policy_of(entries, options.name);
-  policy.space = options.space;
-  const auto rendered = render(policy, {});
-  if (!rendered) {
-    std::fprintf(stderr, "postern: %s\n", rendered.error().message().c_str());
-    return 1;
-  }
-  if (!reads_back(rendered->yaml)) {
-    return 1;
-  }
-  std::fputs(rendered->yaml.c_str(), stdout);
-  return 0;
-}
-
 int run(ComposeOptions& options) {
   const auto values = read_params(options.params);
   if (!values) {
@@ -101,7 +85,9 @@ int run(ComposeOptions& options) {
     return 1;
   }
   if (options.output == "yaml") {
-    return print_policy(entries, options);
+    Policy policy = policy_of(entries, options.name);
+    policy.space = options.space;
+    return print_policy(policy);
   }
   options.output == "json" ? print_json(entries) : print_table(entries);
   return 0;

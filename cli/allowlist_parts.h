@@ -11,6 +11,7 @@
 
 #include "policies/allowlist_template.h"
 #include "policies/diagnostics.h"
+#include "policies/model.h"
 
 namespace postern {
 
@@ -21,6 +22,7 @@ void add_allowlist_render(CLI::App& parent, int& exit_status);
 void add_allowlist_import(CLI::App& parent, int& exit_status);
 void add_allowlist_lint(CLI::App& parent, int& exit_status);
 void add_allowlist_diff(CLI::App& parent, int& exit_status);
+void add_allowlist_discover(CLI::App& parent, int& exit_status);
 
 /// The linked templates of a folder that --templates names, or of the default one when it names none. Empty: they
 /// cannot be used, and stderr says why.
@@ -31,6 +33,9 @@ bool print_errors(const Diagnostics& diagnostics);
 
 /// Would posternd take these native policies? Else stderr says why not: a rule that cannot be kept in one policy.
 bool reads_back(const std::string& yaml);
+
+/// Writes a native policy that reads back to stdout. @return the exit status; 1 with the reason on stderr.
+int print_policy(const Policy& policy);
 
 /// "12 names", "1 name".
 std::string counted(std::size_t number, const std::string& word);
