@@ -101,8 +101,9 @@ class Collector {
     }
     add(address ? Prefix{*address, 128}.to_string() : found.host.host, ports, source);
     if (!address) {
-      take_companions(found, source);
-      note_own_host(found.host.host);
+      if (!take_companions(found, source)) {
+        note_own_host(found.host.host);
+      }
     }
   }
 
@@ -119,8 +120,8 @@ class Collector {
     }
   }
 
-  /// Hosts that a known registry sends its clients to: the others of its group.
-  void take_companions(const FoundHost& found, const std::string& source) {
+  /// Hosts that a known registry sends its clients to: the others of its group. @return is it a known one?
+  bool take_companions(const FoundHost& found, const std::string& source) {
     const auto host = DnsName::from_text(found.host.host);
     std::map<std::string, std::vector<std::string>> values;
     std::smatch region;
@@ -135,11 +136,11 @@ class Collector {
       }
       for (const TemplateGroup& group : object->second.groups) {
         if (holds(object->second, group.name, values, *host)) {
-          take_group(object->first + ":" + group.name, values, found.host.host, source);
-          return;
+          return take_group(object->first + ":" + group.name, values, found.host.host, source);
         }
       }
     }
+    return false;
   }
 
   bool holds(const AllowlistTemplate& object,

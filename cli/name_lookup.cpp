@@ -125,8 +125,7 @@ class Lookup {
       }
     }
     std::ranges::sort(answer.addresses);
-    const auto same = std::ranges::unique(answer.addresses);
-    answer.addresses.erase(same.begin(), same.end());
+    answer.addresses.erase(std::unique(answer.addresses.begin(), answer.addresses.end()), answer.addresses.end());
     answer.outcome = answer.addresses.empty() ? NameAnswer::Outcome::kNoAddress : NameAnswer::Outcome::kFound;
   }
 

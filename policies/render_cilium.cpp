@@ -6,6 +6,7 @@
 // every allow, like native ones inside a tier; there are no tiers.
 #include <algorithm>
 
+#include "policies/never_list.h"
 #include "policies/render_job.h"
 
 namespace postern {
@@ -30,6 +31,12 @@ LabelSelector endpoints_of(const PodSelector& pods) {
     }
   }
   return selector;
+}
+
+/// Private ranges, and all that have some inside.
+bool may_hold_pods(const Prefix& prefix) {
+  const bool wide = prefix.family_bits() < 8;
+  return wide || is_private(prefix.address);
 }
 
 class CiliumWriter {
@@ -181,8 +188,8 @@ class CiliumWriter {
       if (set_ports(cidr.ports, cidr.prefix.to_string(), rule)) {
         egress_.add(std::move(rule));
         wide_ = true;
-        if (!cidr.outside_cluster) {
-          job_.note("Cilium's CIDRs mean no pods and nodes: what of these ranges is the cluster's stays closed.");
+        if (!cidr.outside_cluster && may_hold_pods(cidr.prefix)) {
+          job_.lose("pods and nodes in " + cidr.prefix.to_string(), "Cilium's CIDRs mean none; select them by labels");
         }
       }
     }
