@@ -55,6 +55,7 @@ def check_container(where, container, pod):
     profile = security.get("seccompProfile", {}).get("localhostProfile")
     check(profile is None or os.path.exists(os.path.join(ROOT, "manifests", "seccomp", os.path.basename(profile))),
           f"{where}: {name} names {profile}, which is not in manifests/seccomp")
+    check(container.get("terminationMessagePolicy") == "FallbackToLogsOnError", f"{where}: `kubectl describe` does not say why {name} ended")
     check(container.get("command", [""])[0].startswith("/usr/bin/postern"), f"{where}: {name} runs no program of ours")
 
 
