@@ -157,8 +157,9 @@ void Commands::status(const ControlServer::Respond& respond) {
         "no policies are in force yet: sandboxes of before go on under theirs, new ones are denied everything, until "
         "the policies are mended");
   } else if (!parts_.dns.connected()) {
-    status.add_problems(
-        "postern-dns is not running, so sandboxes resolve no name: start it (systemctl start postern-dns)");
+    status.add_problems(std::string("postern-dns is not running, so sandboxes resolve no name: ") +
+                        (cluster_ != nullptr ? "the log of the pod's container dns says why (kubectl logs -c dns)"
+                                             : "start it (systemctl start postern-dns)"));
   } else if (!parts_.dns.ready()) {
     status.add_problems("postern-dns has no sockets, so sandboxes resolve no name: run postern-setup");
   }

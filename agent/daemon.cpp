@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/daemon.h"
 
+#include <linux/bpf.h>
 #include <net/if.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -25,6 +26,7 @@
 #include "agent/netlink/link_monitor.h"
 #include "agent/node_addresses.h"
 #include "agent/policy_files.h"
+#include "base/bpf_calls.h"
 #include "base/log.h"
 #include "base/users.h"
 
@@ -308,6 +310,9 @@ Result<> run_daemon(Config config, const std::string& observer_user) {
     return std::move(server).error();
   }
   POSTERN_RETURN_IF_ERROR(keep_only_gate_capabilities());
+  if (auto allowed = require_bpf_calls({BPF_MAP_LOOKUP_ELEM}, "postern/agent.json"); !allowed) {
+    return std::move(allowed).error().within("the gate cannot be loaded");
+  }
   // Before the kernel is touched. Policies that cannot be read at start are fatal where a person attaches sandboxes:
   // there is no last good state to keep. On a cluster pods go on being made, and one in scope must not run open because
   // of it: what is attached goes on as it is, and new pods in scope are held until the policies are mended.

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/bpf_calls.h"
+
 namespace postern {
 namespace {
 
@@ -35,6 +37,12 @@ int map_command(bpf_cmd command, int map, const void* key, void* value, std::uin
 }
 
 }  // namespace
+
+Result<> require_map_calls() {
+  auto good = require_bpf_calls({BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM, BPF_MAP_GET_NEXT_KEY},
+                                "postern/dns.json");
+  return good ? std::move(good) : Result<>(std::move(good).error().within("grants cannot be written"));
+}
 
 Result<int> KernelMaps::grants_of(std::uint32_t sandbox) const {
   const auto found = grants_.find(sandbox);

@@ -13,6 +13,9 @@
 
 namespace postern {
 
+/// @return an error that says what to do, when this process may not write grants, whatever descriptors it is given.
+Result<> require_map_calls();
+
 class KernelMaps final : public GrantStore {
  public:
   void set_names(Fd map) { names_ = std::move(map); }

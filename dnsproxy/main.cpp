@@ -12,6 +12,7 @@
 #include "dnsproxy/check.h"
 #include "dnsproxy/confine.h"
 #include "dnsproxy/keeper.h"
+#include "dnsproxy/kernel_maps.h"
 
 namespace postern {
 namespace {
@@ -43,6 +44,10 @@ int run(const Options& options) {
   const auto observer = options.observer_user.empty() ? user : find_user(options.observer_user);
   if (!observer) {
     return fail(Error(observer.error()).within("--observer-user"));
+  }
+  // Before anybody can connect: without bpf(2) every allowed name would be answered SERVFAIL.
+  if (auto allowed = require_map_calls(); !allowed) {
+    return fail(allowed.error());
   }
   auto loop = EventLoop::make();
   if (!loop) {

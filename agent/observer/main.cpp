@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // postern-observer: the flow log. Started beside posternd and postern-dns; each lives without it.
+#include <linux/bpf.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "agent/observer/event_ring.h"
 #include "agent/observer/links.h"
 #include "api/control.h"
+#include "base/bpf_calls.h"
 #include "base/log.h"
 #include "base/privileges.h"
 #include "base/users.h"
@@ -107,6 +109,9 @@ int run(const Options& options) {
           start_log("postern-observer", options.log_level, options.log_json ? LogFormat::kJson : LogFormat::kText);
       !logging) {
     return fail(logging.error());
+  }
+  if (auto allowed = require_bpf_calls({BPF_MAP_LOOKUP_ELEM}, "postern/observer.json"); !allowed) {
+    return fail(std::move(allowed).error().within("names of flows cannot be read"));
   }
   auto loop = EventLoop::make();
   if (!loop) {

@@ -22,7 +22,9 @@ Result<> mount_bpffs() {
     return {};
   }
   if (::mount("bpf", kPath, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") != 0) {
-    return Error::from_errno(std::string("mounting the BPF file system on ") + kPath, errno);
+    return Error::from_errno(std::string("mounting the BPF file system, in which the gate is pinned, on ") + kPath +
+                                 " (as root of the machine, not of a container: mount -t bpf bpf " + kPath + ")",
+                             errno);
   }
   spdlog::info("mounted the BPF file system on {}", kPath);
   return {};

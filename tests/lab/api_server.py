@@ -198,6 +198,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):  # noqa: N802: the base class's name
         api = self.server.api
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if api.forbid and self.path.startswith(api.forbid):
+            return self._refuse(403, f"{self.path} is forbidden")
         api.events.append(body)
         self._answer(201, body)
 

@@ -282,17 +282,33 @@ def gone(_lab, gate):
     is_open(World.pods["two"])
 
 
-@case("a permission that is missing is said, with what to apply")
+@case("each permission that is missing is said, with what to apply: of pods, of namespaces, of the Service of the DNS")
 def forbidden(_lab, gate):
-    World.api.stop()
-    World.api.forbid = ("/api/v1/pods",)
-    World.api.start()
     def said():
         return conditions(gate, "PermissionMissing")
-    condition = wait_until(said, "the condition", 20)[0]
-    true("ClusterRole" in condition["message"], condition["message"])
+    for path in ("/api/v1/pods", "/api/v1/namespaces", "/api/v1/namespaces/kube-system/services/kube-dns"):
+        gate.daemons["posternd"].stop()
+        World.api.stop()
+        World.api.forbid = (path,)
+        World.api.start()
+        gate.start_posternd()
+        condition = wait_until(said, f"the condition of {path}", 20)[0]
+        true("ClusterRole" in condition["message"] and f"{path} is forbidden" in condition["message"], condition["message"])
+        World.api.forbid = ()
+        wait_until(lambda: not said(), "its end", 40)
+
+
+@case("without the permission to make events broken policies are said all the same, and the log says which one is missing")
+def no_events(_lab, gate):
+    World.api.forbid = ("/api/v1/namespaces/default/events",)
+    gate.write_policy("agent", POLICIES["agent"].replace("names:", "nmaes:"))
+    wait_until(lambda: conditions(gate, "PoliciesRejected"), "the condition")
+    wait_until(lambda: "an event for the refused policies: " in gate.daemons["posternd"].log(), "the log")
+    line = next(line for line in gate.daemons["posternd"].log().splitlines() if "an event for the refused policies" in line)
+    true("events is forbidden" in line and "ClusterRole" in line, line)
     World.api.forbid = ()
-    wait_until(lambda: not said(), "its end", 40)
+    gate.write_policy("agent", POLICIES["agent"])
+    wait_until(lambda: not conditions(gate, "PoliciesRejected"), "its end")
 
 
 if __name__ == "__main__":
