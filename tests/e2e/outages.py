@@ -3,7 +3,7 @@
 from lab.commands import wait_until
 
 from .live_changes import INDEX, OTHER
-from .postern import BASE, SOCKET, now_utc
+from .postern import SOCKET, now_utc
 
 
 def gate_holds(story, pod, when):
@@ -65,7 +65,7 @@ def no_permission(story, postern, pod):
     told = next((text.strip() for text in status.splitlines() if any(word in text for word in ("forbidden", "403", "may not"))), "")
     story.check("`postern status` tells it", bool(told), told or status[-300:])
     gate_holds(story, pod, "without permission")
-    postern.kustomize("apply", BASE)
+    postern.apply_base()
     postern.await_ready()
     wait_until(lambda: not any(word in postern.status() for word in ("forbidden", "403", "may not")), "status to be well again", 120)
     gate_holds(story, pod, "permission given back")

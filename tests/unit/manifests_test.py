@@ -12,23 +12,14 @@ import sys
 
 import yaml
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from findings import ROOT, check, read, status_of
+
 # The most that each container may ask for. A new capability is a change of this table, seen in review.
 CAPABILITIES = {"agent": {"BPF", "NET_ADMIN", "PERFMON"}, "dns": set(), "observer": set(), "setup": {"NET_ADMIN", "NET_BIND_SERVICE", "SYS_ADMIN"},
                 "prepare": {"CHOWN"}, "remove": {"NET_ADMIN", "DAC_OVERRIDE"}, "done": set()}
 NOT_ROOT = {"dns": 65053, "observer": 65054}
 VERBS = {("pods", "list"), ("pods", "watch"), ("namespaces", "list"), ("namespaces", "watch"), ("events", "create"), ("services", "get")}
-wrong = []
-
-
-def check(good, what):
-    if not good:
-        wrong.append(what)
-
-
-def read(path):
-    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
-        return file.read()
+OURS = "postern.dev"
 
 
 def objects(folder):
@@ -74,14 +65,38 @@ def check_pods(folder):
         check(used == volumes, f"{where}: volumes that nobody mounts, or mounts of none: {used ^ volumes}")
 
 
-def check_rules():
+def rules_of(folder):
+    """Who is asked for what: (group, resource, verb)."""
     asked = set()
-    for where, item in objects("base"):
+    for where, item in objects(folder):
         check(item["kind"] != "Secret", f"{where}: has a Secret")
         for rule in item.get("rules") or []:
             check("*" not in rule["resources"] + rule["verbs"] + rule["apiGroups"], f"{where}: a wildcard")
-            asked |= {(resource, verb) for resource in rule["resources"] for verb in rule["verbs"]}
-    check(asked == VERBS, f"manifests/base/rbac.yaml: other verbs than are used: {sorted(asked ^ VERBS)}")
+            asked |= {(group, resource, verb) for group in rule["apiGroups"] for resource in rule["resources"] for verb in rule["verbs"]}
+    return asked
+
+
+def policy_kinds():
+    """Group and plural of the kinds that policies/policy_reader.cpp reads, and of templates."""
+    source = read("policies/policy_reader.cpp")
+    found = re.findall(r'KindReader\{(kApiVersion|"[^"]+"), "(\w+)"', source)
+    check(len(found) > 8, "policies/policy_reader.cpp: this test reads it no more")
+    kinds = [(OURS if version == "kApiVersion" else version.strip('"').split("/")[0], kind) for version, kind in found]
+    return {(group, re.sub("y$", "ie", kind.lower()) + "s") for group, kind in [*kinds, (OURS, "AllowlistTemplate")]}
+
+
+def check_rules():
+    """The base reads Postern's own kinds and writes their status; other-kinds reads the others, and says in events what is wrong there."""
+    ours = {(group, plural) for group, plural in policy_kinds() if group == OURS}
+    others = policy_kinds() - ours
+    check(len(ours) == 3, f"policies/policy_reader.cpp: {sorted(ours)}")
+
+    def read_of(kinds):
+        return {(group, plural, verb) for group, plural in kinds for verb in ("get", "list", "watch")}
+
+    for folder, wanted in (("base", {("", *pair) for pair in VERBS} | read_of(ours) | {(OURS, f"{plural}/status", "patch") for _, plural in ours}),
+                           ("other-kinds", {("", "events", "create")} | read_of(others))):
+        check(rules_of(folder) == wanted, f"manifests/{folder}/rbac.yaml: other verbs than are used: {sorted(rules_of(folder) ^ wanted)}")
 
 
 def check_users():
@@ -127,10 +142,7 @@ def main():
     check_users()
     check_profiles()
     check_config()
-    for text in wrong:
-        print(text)
-    print(f"manifests: {len(wrong)} things are wrong")
-    return 1 if wrong else 0
+    return status_of("manifests")
 
 
 if __name__ == "__main__":
