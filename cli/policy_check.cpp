@@ -5,11 +5,12 @@
 #include <cstdio>
 #include <iterator>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <tuple>
 
-#include "cli/text_table.h"
+#include "cli/policy_report.h"
+#include "policies/inventory_reader.h"
+#include "policies/peer_resolver.h"
 #include "policies/template_links.h"
 #include "policies/template_reader.h"
 #include "policies/yaml_field.h"
@@ -19,15 +20,18 @@ namespace {
 
 struct CheckOptions {
   std::vector<std::string> paths;
+  std::vector<std::string> inventory;
   std::string templates;
   std::string output = "text";
 };
 
-bool holds_templates(const SourceText& source) {
+/// The kind of a file's first object. Empty if it has none that can be read.
+std::string kind_of(const SourceText& source) {
   Diagnostics ignored;  // whoever reads the file in earnest reports them
   const auto documents = YamlField::parse(source.text, source.file, ignored);
-  return !documents.empty() && documents[0].type() == YamlField::Type::kMap &&
-         documents[0]["kind"].type() == YamlField::Type::kScalar && documents[0]["kind"].text() == "AllowlistTemplate";
+  const bool says = !documents.empty() && documents[0].type() == YamlField::Type::kMap &&
+                    documents[0]["kind"].type() == YamlField::Type::kScalar;
+  return says ? documents[0]["kind"].text() : "";
 }
 
 void take(const Diagnostics& diagnostics, CheckReport& report) {
@@ -39,109 +43,26 @@ void take(const Diagnostics& diagnostics, CheckReport& report) {
   std::ranges::copy(diagnostics.warnings(), std::back_inserter(report.warnings));
 }
 
-std::size_t count(const PolicyImage& image, RuleKind kind) {
-  return static_cast<std::size_t>(std::ranges::count(image.rules, kind, &Rule::kind));
-}
-
-std::size_t names_of(const AllowlistTemplate& object) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(object.entries, [](const TemplateEntry& entry) { return !entry.cidr; }));
-}
-
-std::string plural(std::size_t number, const std::string& word) {
-  const bool y = word.ends_with('y');
-  return std::to_string(number) + " " + (number == 1 ? word : y ? word.substr(0, word.size() - 1) + "ies" : word + "s");
-}
-
-nlohmann::json to_json(const std::vector<Diagnostic>& diagnostics) {
-  auto list = nlohmann::json::array();
-  for (const Diagnostic& found : diagnostics) {
-    list.push_back({{"file", found.place.file},
-                    {"line", found.place.line},
-                    {"column", found.place.column},
-                    {"field", found.field},
-                    {"message", found.message}});
-  }
-  return list;
-}
-
-void print_json(const CheckReport& report, const std::string& folder) {
-  nlohmann::json out{{"ok", report.errors.empty()},         {"templates_from", folder},
-                     {"errors", to_json(report.errors)},    {"warnings", to_json(report.warnings)},
-                     {"policies", nlohmann::json::array()}, {"templates", nlohmann::json::array()}};
+/// A selector that means nobody is as often a slip of the pen as it is meant.
+void warn_of_nobody(CheckReport& report) {
+  Diagnostics diagnostics;
   for (const auto& [name, policy] : report.policies.policies) {
-    if (policy.image == nullptr) {
-      continue;
+    for (const PeerRule& peer : policy.model->peers) {
+      Policy alone;
+      alone.peers = {peer};
+      if (!peer.ports.empty() && resolve_cidrs(alone, report.policies.inventory).empty()) {
+        diagnostics.warn(peer.origin.place, "", "nothing in the inventory is meant by this: " + peer.to_string());
+      }
     }
-    out["policies"].push_back({{"name", name},
-                               {"file", policy.place.file},
-                               {"line", policy.place.line},
-                               {"names", count(*policy.image, RuleKind::kAllowName)},
-                               {"lookups", count(*policy.image, RuleKind::kLookupOnly)},
-                               {"cidrs", count(*policy.image, RuleKind::kAllowCidr)},
-                               {"denies", count(*policy.image, RuleKind::kDenyCidr)},
-                               {"inbound", count(*policy.image, RuleKind::kInbound)},
-                               {"rules", policy.image->rules.size()}});
   }
-  for (const auto& [name, object] : report.templates) {
-    out["templates"].push_back({{"name", name},
-                                {"version", object.version},
-                                {"file", object.place.file},
-                                {"line", object.place.line},
-                                {"names", names_of(object)}});
-  }
-  // Text of a file may be no UTF-8; a report about it must come out all the same.
-  std::printf("%s\n", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+  take(diagnostics, report);
 }
 
-void print_policies(const CheckReport& report) {
-  TextTable table({"POLICY", "NAMES", "LOOKUPS", "CIDRS", "DENIES", "INBOUND", "RULES", "FILE"});
-  std::size_t right = 0;
-  for (const auto& [name, policy] : report.policies.policies) {
-    if (policy.image == nullptr) {
-      continue;
-    }
-    ++right;
-    const auto cell = [&](RuleKind kind) { return std::to_string(count(*policy.image, kind)); };
-    table.add({name, cell(RuleKind::kAllowName), cell(RuleKind::kLookupOnly), cell(RuleKind::kAllowCidr),
-               cell(RuleKind::kDenyCidr), cell(RuleKind::kInbound), std::to_string(policy.image->rules.size()),
-               policy.place.file + ":" + std::to_string(policy.place.line)});
-  }
-  if (right > 0) {
-    table.print();
-  }
-}
-
-void print_templates(const CheckReport& report) {
-  if (report.templates.empty()) {
-    return;
-  }
-  TextTable table({"TEMPLATE", "GROUPS", "NAMES", "CIDRS", "FILE"});
-  for (const auto& [name, object] : report.templates) {
-    const std::size_t names = names_of(object);
-    table.add({name, std::to_string(object.groups.size()), std::to_string(names),
-               std::to_string(object.entries.size() - names),
-               object.place.file + ":" + std::to_string(object.place.line)});
-  }
-  table.print();
-}
-
-void print_text(const CheckReport& report, const std::string& folder, std::size_t files) {
-  for (const Diagnostic& error : report.errors) {
-    std::fprintf(stderr, "%s\n", error.to_string().c_str());
-  }
-  for (const Diagnostic& warning : report.warnings) {
-    std::fprintf(stderr, "warning: %s\n", warning.to_string().c_str());
-  }
-  print_policies(report);
-  print_templates(report);
-  const std::string from = folder.empty() ? "No templates are installed" : "Templates from " + folder;
-  if (report.errors.empty()) {
-    std::printf("%s, no errors. %s.\n", plural(files, "file").c_str(), from.c_str());
-  } else {
-    std::fprintf(stderr, "%s. posternd would refuse these files and keep the policies it has.\n",
-                 plural(report.errors.size(), "error").c_str());
-  }
+void add_inventory(const SourceText& source, InventoryDraft& inventory, CheckReport& report) {
+  Diagnostics of_file;
+  read_inventory(source.text, source.file, inventory, of_file);
+  report.has_inventory = true;
+  take(of_file, report);
 }
 
 int check(const CheckOptions& options) {
@@ -158,25 +79,38 @@ int check(const CheckOptions& options) {
   }
   Diagnostics unreadable;
   const auto sources = read_sources(options.paths, unreadable);
-  CheckReport report = check_files(sources, *known);
+  const auto cluster = read_sources(options.inventory, unreadable);
+  CheckReport report = check_files(sources, *known, cluster);
   take(in_templates, report);
   take(unreadable, report);
-  options.output == "json" ? print_json(report, folder) : print_text(report, folder, sources.size());
+  const CheckScope scope{folder, sources.size()};
+  options.output == "json" ? print_check_json(report, scope) : print_check_text(report, scope);
   return report.errors.empty() ? 0 : 1;
 }
 
 }  // namespace
 
-CheckReport check_files(const std::vector<SourceText>& files, const std::vector<AllowlistTemplate>& known) {
+CheckReport check_files(const std::vector<SourceText>& files,
+                        const std::vector<AllowlistTemplate>& known,
+                        const std::vector<SourceText>& cluster) {
   CheckReport report;
+  InventoryDraft inventory;
+  for (const SourceText& source : cluster) {
+    add_inventory(source, inventory, report);
+  }
   Diagnostics in_templates;
   std::vector<const SourceText*> policies;
   std::vector<AllowlistTemplate> templates;
   for (const SourceText& source : files) {
-    if (holds_templates(source)) {
+    const std::string kind = kind_of(source);
+    if (kind == "AllowlistTemplate") {
       Diagnostics of_file;  // each file has a limit of errors of its own
       std::ranges::move(read_templates(source.text, source.file, of_file), std::back_inserter(templates));
       take(of_file, report);
+    } else if (kind == "Inventory") {
+      if (std::ranges::find(cluster, source.file, &SourceText::file) == cluster.end()) {
+        add_inventory(source, inventory, report);
+      }
     } else {
       policies.push_back(&source);
     }
@@ -191,6 +125,7 @@ CheckReport check_files(const std::vector<SourceText>& files, const std::vector<
   take(in_templates, report);
   std::ranges::copy_if(usable, std::inserter(report.templates, report.templates.end()),
                        [&](const auto& object) { return checked.contains(object.first); });
+  report.policies.inventory = finish_inventory(std::move(inventory));
   for (const SourceText* source : policies) {
     Diagnostics diagnostics;
     const std::size_t before = report.policies.policies.size();
@@ -200,6 +135,9 @@ CheckReport check_files(const std::vector<SourceText>& files, const std::vector<
     }
     take(diagnostics, report);
   }
+  if (report.has_inventory) {
+    warn_of_nobody(report);
+  }
   return report;
 }
 
@@ -208,7 +146,9 @@ void add_policy_command(CLI::App& app, int& exit_status) {
   policy->require_subcommand(1);
   auto options = std::make_shared<CheckOptions>();
   auto* command = policy->add_subcommand("check", "Are these policies right, and what do they open");
-  command->add_option("FILE", options->paths, "Policy or template files, or folders of them (*.yaml, *.yml)");
+  command->add_option("FILE", options->paths,
+                      "Policy, template or inventory files, or folders of them (*.yaml, *.yml)");
+  command->add_option("--inventory", options->inventory, kInventoryHelp)->type_name("FILE")->allow_extra_args(false);
   command->add_option("--templates", options->templates, kTemplatesHelp);
   command->add_option("-o,--output", options->output, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
@@ -216,7 +156,9 @@ void add_policy_command(CLI::App& app, int& exit_status) {
   command->footer(
       "Prints an error a line, FILE:LINE:COLUMN: FIELD: what to write instead, and a summary of every policy that is "
       "right.\nExit status: 0 all is right, 1 errors in files, 2 a wrong command line.\n\nExamples:\n"
-      "  postern policy check /etc/postern/policies\n  postern policy check --templates allowlists agent.yaml -o json");
+      "  postern policy check /etc/postern/policies\n  postern policy check --templates allowlists agent.yaml -o json\n"
+      "  kubectl get pods,namespaces,nodes,services,endpointslices -A -o yaml > cluster.yaml\n"
+      "  postern policy check --inventory cluster.yaml agent.yaml");
   command->callback([options, &exit_status] { exit_status = check(*options); });
 }
 

@@ -18,12 +18,17 @@ namespace postern {
 struct CheckReport {
   std::vector<Diagnostic> errors;
   std::vector<Diagnostic> warnings;
-  PolicySet policies;     ///< Those without an image are wrong.
-  TemplateSet templates;  ///< Allowlist templates among the checked files.
+  PolicySet policies;          ///< Those without an image are wrong.
+  TemplateSet templates;       ///< Allowlist templates among the checked files.
+  bool has_inventory = false;  ///< Of `policies`: somebody said what the cluster is.
 };
 
-/// Checks policy and template files. They may use `known` templates and the checked ones, which come first.
-CheckReport check_files(const std::vector<SourceText>& files, const std::vector<AllowlistTemplate>& known);
+/// Checks policy, template and inventory files. Policies may use `known` templates and the checked ones, which come
+/// first; selectors resolve against `cluster` and the checked inventories together.
+/// @param cluster  files that are inventories whatever is in them, as kubectl prints them.
+CheckReport check_files(const std::vector<SourceText>& files,
+                        const std::vector<AllowlistTemplate>& known,
+                        const std::vector<SourceText>& cluster = {});
 
 /// Adds `policy check` to the application. Leaves 0 in exit_status when all is right, 1 for errors in
 /// files, 2 when the command line is wrong.

@@ -22,6 +22,11 @@ inline constexpr const char* kTemplatesHelp =
     "Folder of allowlist templates. Default: /etc/postern/allowlists, or those that came with this program where that "
     "does not exist";
 
+/// What an option --inventory says in --help.
+inline constexpr const char* kInventoryHelp =
+    "File or folder that says what the cluster is: an Inventory, or what kubectl get -o yaml prints. May be given "
+    "several times";
+
 /// The folder posternd reads by default; on a machine without it the templates that came with this
 /// program. Empty: there is neither.
 std::string default_template_folder();

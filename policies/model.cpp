@@ -35,6 +35,28 @@ std::string_view name_of(Tier tier) {
 
 std::string Origin::to_string() const { return via.empty() ? place.to_string() : place.to_string() + " (" + via + ")"; }
 
+std::string PeerRule::to_string() const {
+  switch (who) {
+    case Who::kPods:
+      return pods.to_string();
+    case Who::kNodes:
+      return "nodes " + nodes.to_string();
+    case Who::kServices:
+      return "Service " + service_space + "/" + (service_name.empty() ? "by labels" : service_name);
+    case Who::kCluster:
+      return "entity cluster";
+    case Who::kWorld:
+      return "entity world";
+    case Who::kAll:
+      return "every address";
+    case Who::kApiServer:
+      return "entity kube-apiserver";
+    case Who::kHost:
+      return "entity host";
+  }
+  return "a peer";
+}
+
 std::string Policy::key() const {
   const std::string path = space.empty() ? name : space + "/" + name;
   return kind == "EgressPolicy" ? path : kind + (group.empty() ? "" : "." + group) + ":" + path;

@@ -84,6 +84,8 @@ struct PeerRule {
   PortSet ports;
   Origin origin;
   RuleOrder order = {};
+
+  std::string to_string() const;  ///< What people know the peer by: "Service shop/api", "entity host".
 };
 
 struct DnsOptions {

@@ -21,29 +21,6 @@ std::string place_of(const Origin& origin) {
   return origin.place.line > 0 ? " (" + origin.place.to_string() + ")" : "";
 }
 
-/// What people know a peer by.
-std::string text_of(const PeerRule& peer) {
-  switch (peer.who) {
-    case PeerRule::Who::kPods:
-      return peer.pods.to_string();
-    case PeerRule::Who::kNodes:
-      return "nodes " + peer.nodes.to_string();
-    case PeerRule::Who::kServices:
-      return "Service " + peer.service_space + "/" + (peer.service_name.empty() ? "by labels" : peer.service_name);
-    case PeerRule::Who::kCluster:
-      return "entity cluster";
-    case PeerRule::Who::kWorld:
-      return "entity world";
-    case PeerRule::Who::kAll:
-      return "every address";
-    case PeerRule::Who::kApiServer:
-      return "entity kube-apiserver";
-    case PeerRule::Who::kHost:
-      return "entity host";
-  }
-  return "a peer";
-}
-
 bool only_dns(const PortSet& ports) { return !ports.is_all() && dns_ports().covers(ports); }
 
 /// Peers that are all addresses become ranges; the others need a cluster to know who they are.
@@ -61,15 +38,15 @@ void settle_peers(RenderJob& job) {
         rules.push_back({Prefix::parse(whole).value(), {}, peer.ports, peer.origin, peer.order, world});
       }
       if (world && job.options.target != RenderTarget::kCilium) {
-        job.lose(text_of(peer), "the whole cluster is denied with it, since a range of addresses stands in its place");
+        job.lose(peer.to_string(), "the whole cluster is denied with it, since a range of addresses stands in its place");
       }
     } else if (!allow) {
-      job.error = "denies " + text_of(peer) + place_of(peer.origin) +
+      job.error = "denies " + peer.to_string() + place_of(peer.origin) +
                   ", and which addresses these are only a cluster knows: deny their cidrs instead";
     } else if (only_dns(peer.ports)) {
-      job.note("The way to " + text_of(peer) + " on port 53 is not carried over: what is written here has its own.");
+      job.note("The way to " + peer.to_string() + " on port 53 is not carried over: what is written here has its own.");
     } else {
-      job.lose(text_of(peer) + " " + peer.ports.to_string(),
+      job.lose(peer.to_string() + " " + peer.ports.to_string(),
                "which addresses these are only a cluster knows, so they stay closed: add their cidrs");
     }
   }

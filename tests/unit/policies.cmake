@@ -11,6 +11,7 @@ list(APPEND UNIT_TEST_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/policies_explain.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_families.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_foreign.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/policies_inventory.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_lint.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_matcher.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_names.cpp

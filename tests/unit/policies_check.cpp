@@ -63,6 +63,47 @@ TEST_CASE("policy check: a policy that is there twice", "[policies]") {
              ContainsSubstring("b.yaml:1:1: metadata.name: policy agent exists already, at a.yaml:1:1"));
 }
 
+constexpr const char* kSelecting = R"(apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  endpointSelector: {matchLabels: {app: agent}}
+  egress:
+  - toEndpoints: [{matchLabels: {app: api}}]
+  - toEndpoints: [{matchLabels: {app: misspelt}}]
+)";
+constexpr const char* kCluster = R"(apiVersion: postern.dev/v1alpha1
+kind: Inventory
+pods:
+- {name: api-0, namespace: shop, labels: {app: api}, addresses: [10.244.1.5]}
+- {name: agent-0, namespace: shop, labels: {app: agent}, addresses: [10.244.1.6]}
+)";
+
+TEST_CASE("policy check: selectors resolve against an inventory, and those that mean nobody are told", "[policies]") {
+  const auto without = check_files({{"web.yaml", kSelecting}}, {});
+  CHECK_FALSE(without.has_inventory);
+  CHECK(without.warnings.empty());
+  CHECK(without.policies.policies.begin()->second.image->find_cidr(address("10.244.1.5")) == nullptr);
+  for (const CheckReport& report : {check_files({{"web.yaml", kSelecting}}, {}, {{"cluster.yaml", kCluster}}),
+                                    check_files({{"cluster.yaml", kCluster}, {"web.yaml", kSelecting}}, {})}) {
+    CHECK(report.errors.empty());
+    CHECK(report.has_inventory);
+    CHECK(report.policies.inventory.pod_list.size() == 2);
+    const auto* open = report.policies.policies.begin()->second.image->find_cidr(address("10.244.1.5"));
+    REQUIRE(open != nullptr);
+    CHECK(open->allow.is_all());
+    REQUIRE(report.warnings.size() == 1);
+    CHECK_THAT(report.warnings[0].to_string(),
+               ContainsSubstring("web.yaml:8:19: nothing in the inventory is meant by this: pods app in (misspelt)"));
+  }
+}
+
+TEST_CASE("policy check: an inventory that is wrong is an error of the check", "[policies]") {
+  const auto report = check_files({{"web.yaml", kSelecting}}, {}, {{"cluster.yaml", "kind: Pod\n"}});
+  REQUIRE(report.errors.size() == 1);
+  CHECK_THAT(report.errors[0].to_string(), Equals("cluster.yaml:1:1: apiVersion: is missing"));
+}
+
 /// A folder of its own that goes away with the test.
 struct Folder {
   Folder() {
@@ -98,6 +139,13 @@ TEST_CASE("policy check: the exit status", "[policies]") {
   const std::string templates = (folder.path / "templates").string();
   CHECK(run({folder.path.string(), "--templates", templates}) == 0);
   CHECK(run({(folder.path / "agent.yaml").string(), "--templates", templates, "-o", "json"}) == 0);
+  folder.write("cluster.yaml", kCluster);
+  const std::string cluster = (folder.path / "cluster.yaml").string();
+  CHECK(run({folder.path.string(), "--templates", templates, "--inventory", cluster, "-o", "json"}) == 0);
+  fs::rename(cluster, folder.path / "cluster.txt");
+  CHECK(run({folder.path.string(), "--templates", templates, "--inventory", cluster}) == 1);
+  CHECK(run({folder.path.string(), "--templates", templates, "--inventory", (folder.path / "cluster.txt").string()}) ==
+        0);
   CHECK(run({(folder.path / "nothing.yaml").string(), "--templates", templates}) == 1);
   folder.write("bad.yaml", "spec: [");
   CHECK(run({folder.path.string(), "--templates", templates}) == 1);
