@@ -84,7 +84,11 @@ int check(const CheckOptions& options) {
   take(in_templates, report);
   take(unreadable, report);
   const CheckScope scope{folder, sources.size()};
-  options.output == "json" ? print_check_json(report, scope) : print_check_text(report, scope);
+  if (options.output == "sarif") {
+    print_sarif(sarif_results(report.errors, report.warnings));
+  } else {
+    options.output == "json" ? print_check_json(report, scope) : print_check_text(report, scope);
+  }
   return report.errors.empty() ? 0 : 1;
 }
 
@@ -150,8 +154,8 @@ void add_policy_command(CLI::App& app, int& exit_status) {
                       "Policy, template or inventory files, or folders of them (*.yaml, *.yml)");
   command->add_option("--inventory", options->inventory, kInventoryHelp)->type_name("FILE")->allow_extra_args(false);
   command->add_option("--templates", options->templates, kTemplatesHelp);
-  command->add_option("-o,--output", options->output, "text or json")
-      ->check(CLI::IsMember({"text", "json"}))
+  command->add_option("-o,--output", options->output, "text, json or sarif")
+      ->check(CLI::IsMember({"text", "json", "sarif"}))
       ->capture_default_str();
   command->footer(
       "Prints an error a line, FILE:LINE:COLUMN: FIELD: what to write instead, and a summary of every policy that is "

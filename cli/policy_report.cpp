@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "cli/text_table.h"
@@ -137,6 +138,11 @@ nlohmann::json json_of(const std::vector<Diagnostic>& diagnostics) {
                     {"message", found.message}});
   }
   return list;
+}
+
+void print_sarif(const std::vector<SarifResult>& results) {
+  std::error_code gone;  // of the working folder: then all paths stay absolute
+  print_json(sarif_of(results, std::filesystem::current_path(gone).string()));
 }
 
 void print_json(const nlohmann::json& json) {

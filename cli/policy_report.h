@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What `postern policy check` prints: a table for people, JSON for programs.
+// What `postern policy check` prints: a table for people, JSON and SARIF for programs.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/policy_check.h"
+#include "cli/sarif.h"
 
 namespace postern {
 
@@ -20,6 +21,8 @@ struct CheckScope {
 /// Errors and warnings to stderr, what the policies open to stdout.
 void print_check_text(const CheckReport& report, const CheckScope& scope);
 void print_check_json(const CheckReport& report, const CheckScope& scope);
+/// Only what was found; SARIF has no place for what is right. Paths are relative to the working folder.
+void print_sarif(const std::vector<SarifResult>& results);
 
 /// A list of {file, line, column, field, message}.
 nlohmann::json json_of(const std::vector<Diagnostic>& diagnostics);

@@ -2,6 +2,7 @@
 #
 # The unit tests of policies/, allowlists/ and examples/; included by CMakeLists.txt.
 list(APPEND UNIT_TEST_SOURCES
+  ${CMAKE_CURRENT_LIST_DIR}/cli_sarif.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_cache.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_check.cpp
   ${CMAKE_CURRENT_LIST_DIR}/policies_compiler.cpp

@@ -146,6 +146,7 @@ TEST_CASE("policy check: the exit status", "[policies]") {
   CHECK(run({folder.path.string(), "--templates", templates, "--inventory", cluster}) == 1);
   CHECK(run({folder.path.string(), "--templates", templates, "--inventory", (folder.path / "cluster.txt").string()}) ==
         0);
+  CHECK(run({folder.path.string(), "--templates", templates, "-o", "sarif"}) == 0);
   CHECK(run({(folder.path / "nothing.yaml").string(), "--templates", templates}) == 1);
   folder.write("bad.yaml", "spec: [");
   CHECK(run({folder.path.string(), "--templates", templates}) == 1);
