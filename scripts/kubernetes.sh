@@ -17,7 +17,11 @@ TEXT
 
 PROGRAMS=(kube-apiserver kubelet kube-controller-manager kube-scheduler)
 PACKAGE=kubernetes
-BUILD_NEEDS=(golang-go rsync dpkg-dev make gcc libc6-dev)
+# Debian's Go is newer than this Kubernetes: the API server dies at the first custom resource, unless reflect2 knows that Go
+# (https://github.com/modern-go/reflect2/issues/26). Debian packages such a one.
+REFLECT2=github.com/modern-go/reflect2
+BUILD_NEEDS=(golang-go golang-github-modern-go-reflect2-dev rsync dpkg-dev make gcc libc6-dev)
+REVISION=r2 # of how it is built; what another one built is built anew
 
 say() { echo "kubernetes: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -44,7 +48,7 @@ good_cache() {
   local folder
   for folder in "$cache"/*/; do
     folder=${folder%/}
-    if [ "${version:-${folder##*/}}" = "${folder##*/}" ] && complete "$folder"; then
+    if [ "${key:-${folder##*/}}" = "${folder##*/}" ] && complete "$folder"; then
       echo "$folder"
       return 0
     fi
@@ -82,6 +86,8 @@ compile() {
   # Its makefiles want to lie where GOPATH says; all of Go's own files stay in the folder that is removed.
   mkdir -p "$folder/go/src/k8s.io"
   mv "$tree" "$folder/go/src/k8s.io/kubernetes"
+  rm -r "$folder/go/src/k8s.io/kubernetes/vendor/$REFLECT2"
+  cp -r "/usr/share/gocode/src/$REFLECT2" "$folder/go/src/k8s.io/kubernetes/vendor/$REFLECT2"
   cat > "$folder/version" <<TEXT
 KUBE_GIT_COMMIT=debian
 KUBE_GIT_TREE_STATE=archive
@@ -104,6 +110,7 @@ TEXT
 }
 
 version=$(candidate)
+key=${version:+$version-$REVISION}
 case "${1:-}" in
   '') ;;
   --where) good_cache || die "there is no complete build in $cache: run scripts/kubernetes.sh"; exit 0 ;;
@@ -122,14 +129,14 @@ fi
 . /etc/os-release
 if [ "${ID:-}" != debian ] || [ "${VERSION_ID:-}" != 12 ]; then
   die "only Debian 12's source package is known to build; this is ${PRETTY_NAME:-an unknown system}. Put ${PROGRAMS[*]} \
-of Kubernetes 1.20 or newer and an empty file named built into $cache/VERSION yourself"
+of Kubernetes 1.20 or newer and an empty file named built into $cache/${key:-VERSION} yourself"
 fi
 [ -n "$version" ] || { apt_get -qq update; version=$(candidate); }
 [ -n "$version" ] || die "apt knows no kubernetes-client: check this machine's apt sources"
 # 1.20.5+really1.20.2-1.1+deb12u1 is 1.20.2.
 upstream=${version##*really}
 upstream=${upstream%%[-+~]*}
-into="$cache/$version"
+into="$cache/$version-$REVISION"
 
 began=$(date +%s)
 say "building Kubernetes $upstream ($version) into $into; two cores take 4 to 8 minutes"

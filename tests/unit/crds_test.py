@@ -2,19 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """The CRDs are what scripts/crds.py writes, take all that this repository ships, and refuse what is wrong with a word on it.
 
-Reads files only. Exit status 1 with a line for each thing that is wrong.
+Usage: crds_test.py [POSTERN]. With the program, `postern policy check` is asked too: it must take what the schema takes
+here, and refuse what the schema refuses. Exit status 1 with a line for each thing that is wrong.
 """
 import glob
+import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 
 from findings import ROOT, check, read, status_of
 from structural import documents, faults, judge
 
 KINDS = {"EgressPolicy": ("egresspolicies", "Namespaced"), "ClusterEgressPolicy": ("clusteregresspolicies", "Cluster"),
          "AllowlistTemplate": ("allowlisttemplates", "Cluster")}
+
+MANY = ".spec.allow[0].names: 2001 items"  # the API server's limit alone
 
 # A spec, as a policy or a template has it, and what of it must be refused: the field and, where it says more than a type, a word.
 WRONG_POLICIES = [
@@ -43,7 +48,7 @@ WRONG_POLICIES = [
     ("{allow: [{names: ['2001:db8::1']}]}", ".spec.allow[0].names[0]: does not match"),
     ("{allow: [{names: [" + "a" * 64 + ".example.com]}]}", ".spec.allow[0].names[0]: does not match"),
     ("{allow: [{names: [" + "a." * 130 + "example.com]}]}", ".spec.allow[0].names[0]: too long"),
-    ("{allow: [{names: [" + "a.example.com," * 2001 + "]}]}", ".spec.allow[0].names: 2001 items"),
+    ("{allow: [{names: [" + "a.example.com," * 2001 + "]}]}", MANY),
     ("{allow: [{names: [a.example.com], ports: []}]}", ".spec.allow[0].ports: 0 items"),
     ("{allow: [{names: [a.example.com], ports: [70000]}]}", ".spec.allow[0].ports[0]: not from 1 to 65535"),
     ("{allow: [{names: [a.example.com], ports: [0]}]}", ".spec.allow[0].ports[0]: not from 1 to 65535"),
@@ -108,9 +113,9 @@ RIGHT_POLICIES = [
     "{allow: [{names: [localhost, A.Example.COM, a.example.com., _srv.example.com, xn--bcher-kva.example, 1.2.3.4a]}]}",
     "{allow: [{names: ['*{1}.example.com', '*.*.example.com', '*.a_b.example.com.'], risk: user-content}]}",
     "{allow: [{names: ['*.s3.*.amazonaws.com', 'sts.*.amazonaws.com'], ports: [443, '443', 8000-8010, 8000-8010/udp, echo, '*', 443/tcp]}]}",
-    "{allow: [{cidrs: [10.0.0.0/8, 10.1.2.3, '::/0', '2001:DB8::/32', '::ffff:10.0.0.0/104', 0.0.0.0/0], except: [10.9.0.0/16]}]}",
+    "{allow: [{cidrs: [10.0.0.0/8, 10.1.2.3, '::/0', '2001:DB8::/32', '::ffff:10.1.2.3', 0.0.0.0/0], except: [10.9.0.0/16]}]}",
     "{allow: [{templates: [os-packages, {name: aws-services, groups: [s3], params: {region: '*', account: 123456789012}}]}]}",
-    "{mode: enforce, onDeny: drop, dns: {denial: nodata, mode: as-written, grace_s: 0, text: ''}}",
+    "{mode: enforce, onDeny: drop, dns: {denial: nodata, mode: as-written, grace_s: 0, text: x}}",
     "{selector: {matchExpressions: [{key: a, operator: Exists, values: []}]}}",
 ]
 
@@ -191,12 +196,28 @@ def check_judgement(crds):
     take(crds, "a status", {**as_object("EgressPolicy", "{}"), "status": status})
 
 
+def check_readers(program):
+    """The schema is not narrower than the readers, and they need no API server to refuse what it refuses."""
+    asked = [("EgressPolicy", *each) for each in [*WRONG_POLICIES, *((right, None) for right in RIGHT_POLICIES)]]
+    asked += [(kind, *each) for kind, some in WRONG_IN_ONE.items() for each in some]
+    asked += [("AllowlistTemplate", *each) for each in WRONG_TEMPLATES]
+    for kind, spec, expected in asked:
+        with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+            json.dump(as_object(kind, spec), file, ensure_ascii=False)
+            file.flush()
+            result = subprocess.run([program, "policy", "check", file.name], capture_output=True, text=True)
+        wanted = 0 if expected in (None, MANY) else 1
+        check(result.returncode == wanted, f"{kind} {spec[:100]}: `policy check` exits with {result.returncode}: {result.stderr[:200]}")
+
+
 def main():
     crds = definitions()
     check_definitions(crds)
     if set(crds) == set(KINDS):
         check_shipped(crds)
         check_judgement(crds)
+        if len(sys.argv) > 1:
+            check_readers(sys.argv[1])
     return status_of("crds")
 
 
