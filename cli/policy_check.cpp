@@ -6,14 +6,14 @@
 #include <iterator>
 #include <memory>
 #include <set>
-#include <tuple>
 
 #include "cli/policy_report.h"
+#include "cli/policy_test.h"
 #include "policies/inventory_reader.h"
 #include "policies/peer_resolver.h"
+#include "policies/policy_test.h"
 #include "policies/template_links.h"
 #include "policies/template_reader.h"
-#include "policies/yaml_field.h"
 
 namespace postern {
 namespace {
@@ -24,24 +24,6 @@ struct CheckOptions {
   std::string templates;
   std::string output = "text";
 };
-
-/// The kind of a file's first object. Empty if it has none that can be read.
-std::string kind_of(const SourceText& source) {
-  Diagnostics ignored;  // whoever reads the file in earnest reports them
-  const auto documents = YamlField::parse(source.text, source.file, ignored);
-  const bool says = !documents.empty() && documents[0].type() == YamlField::Type::kMap &&
-                    documents[0]["kind"].type() == YamlField::Type::kScalar;
-  return says ? documents[0]["kind"].text() : "";
-}
-
-void take(const Diagnostics& diagnostics, CheckReport& report) {
-  auto errors = diagnostics.errors();  // the reader finds them field by field; people read from the top
-  std::ranges::stable_sort(errors, {}, [](const Diagnostic& error) {
-    return std::tie(error.place.file, error.place.line, error.place.column);
-  });
-  std::ranges::move(errors, std::back_inserter(report.errors));
-  std::ranges::copy(diagnostics.warnings(), std::back_inserter(report.warnings));
-}
 
 /// A selector that means nobody is as often a slip of the pen as it is meant.
 void warn_of_nobody(CheckReport& report) {
@@ -55,14 +37,14 @@ void warn_of_nobody(CheckReport& report) {
       }
     }
   }
-  take(diagnostics, report);
+  report.take(diagnostics);
 }
 
 void add_inventory(const SourceText& source, InventoryDraft& inventory, CheckReport& report) {
   Diagnostics of_file;
   read_inventory(source.text, source.file, inventory, of_file);
   report.has_inventory = true;
-  take(of_file, report);
+  report.take(of_file);
 }
 
 int check(const CheckOptions& options) {
@@ -81,8 +63,8 @@ int check(const CheckOptions& options) {
   const auto sources = read_sources(options.paths, unreadable);
   const auto cluster = read_sources(options.inventory, unreadable);
   CheckReport report = check_files(sources, *known, cluster);
-  take(in_templates, report);
-  take(unreadable, report);
+  report.take(in_templates);
+  report.take(unreadable);
   const CheckScope scope{folder, sources.size()};
   if (options.output == "sarif") {
     print_sarif(sarif_results(report.errors, report.warnings));
@@ -110,7 +92,11 @@ CheckReport check_files(const std::vector<SourceText>& files,
     if (kind == "AllowlistTemplate") {
       Diagnostics of_file;  // each file has a limit of errors of its own
       std::ranges::move(read_templates(source.text, source.file, of_file), std::back_inserter(templates));
-      take(of_file, report);
+      report.take(of_file);
+    } else if (kind == "PolicyTest") {
+      Diagnostics of_file;
+      read_policy_tests(source.text, source.file, of_file);
+      report.take(of_file);
     } else if (kind == "Inventory") {
       if (std::ranges::find(cluster, source.file, &SourceText::file) == cluster.end()) {
         add_inventory(source, inventory, report);
@@ -126,7 +112,7 @@ CheckReport check_files(const std::vector<SourceText>& files,
   std::ranges::copy_if(known, std::back_inserter(templates),
                        [&](const AllowlistTemplate& object) { return !checked.contains(object.name); });
   const TemplateSet usable = link_templates(std::move(templates), in_templates);
-  take(in_templates, report);
+  report.take(in_templates);
   std::ranges::copy_if(usable, std::inserter(report.templates, report.templates.end()),
                        [&](const auto& object) { return checked.contains(object.first); });
   report.policies.inventory = finish_inventory(std::move(inventory));
@@ -137,7 +123,7 @@ CheckReport check_files(const std::vector<SourceText>& files,
     if (!diagnostics.failed() && report.policies.policies.size() == before) {
       diagnostics.warn({source->file}, "", "holds no policy");
     }
-    take(diagnostics, report);
+    report.take(diagnostics);
   }
   if (report.has_inventory) {
     warn_of_nobody(report);
@@ -151,7 +137,7 @@ void add_policy_command(CLI::App& app, int& exit_status) {
   auto options = std::make_shared<CheckOptions>();
   auto* command = policy->add_subcommand("check", "Are these policies right, and what do they open");
   command->add_option("FILE", options->paths,
-                      "Policy, template or inventory files, or folders of them (*.yaml, *.yml)");
+                      "Policy, template, inventory or test files, or folders of them (*.yaml, *.yml)");
   command->add_option("--inventory", options->inventory, kInventoryHelp)->type_name("FILE")->allow_extra_args(false);
   command->add_option("--templates", options->templates, kTemplatesHelp);
   command->add_option("-o,--output", options->output, "text, json or sarif")
@@ -164,6 +150,7 @@ void add_policy_command(CLI::App& app, int& exit_status) {
       "  kubectl get pods,namespaces,nodes,services,endpointslices -A -o yaml > cluster.yaml\n"
       "  postern policy check --inventory cluster.yaml agent.yaml");
   command->callback([options, &exit_status] { exit_status = check(*options); });
+  add_policy_test_command(*policy, exit_status);
 }
 
 }  // namespace postern

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <filesystem>
 #include <iterator>
+#include <tuple>
 
 #include "base/text_files.h"
 #include "policies/template_reader.h"
+#include "policies/yaml_field.h"
 
 namespace postern {
 namespace {
@@ -16,6 +18,23 @@ namespace fs = std::filesystem;
 constexpr const char* kSystemTemplates = "/etc/postern/allowlists";
 
 }  // namespace
+
+void FileFindings::take(const Diagnostics& diagnostics) {
+  auto sorted = diagnostics.errors();  // the reader finds them field by field; people read from the top
+  std::ranges::stable_sort(sorted, {}, [](const Diagnostic& error) {
+    return std::tie(error.place.file, error.place.line, error.place.column);
+  });
+  std::ranges::move(sorted, std::back_inserter(errors));
+  std::ranges::copy(diagnostics.warnings(), std::back_inserter(warnings));
+}
+
+std::string kind_of(const SourceText& source) {
+  Diagnostics ignored;  // whoever reads the file in earnest reports them
+  const auto documents = YamlField::parse(source.text, source.file, ignored);
+  const bool says = !documents.empty() && documents[0].type() == YamlField::Type::kMap &&
+                    documents[0]["kind"].type() == YamlField::Type::kScalar;
+  return says ? documents[0]["kind"].text() : "";
+}
 
 std::string default_template_folder() {
   std::error_code failed;

@@ -17,6 +17,18 @@ struct SourceText {
   std::string text;
 };
 
+/// The kind of a file's first object. Empty if it has none that can be read.
+std::string kind_of(const SourceText& source);
+
+/// What several files together have wrong with them.
+struct FileFindings {
+  std::vector<Diagnostic> errors;
+  std::vector<Diagnostic> warnings;
+
+  /// Adds those of a file, from its top.
+  void take(const Diagnostics& diagnostics);
+};
+
 /// What an option --templates says in --help.
 inline constexpr const char* kTemplatesHelp =
     "Folder of allowlist templates. Default: /etc/postern/allowlists, or those that came with this program where that "

@@ -21,6 +21,9 @@
 
 namespace postern::testing {
 
+/// One line that is safe on a terminal: what every report about hostile text must be.
+inline bool is_one_line(const std::string& text) { return text.find_first_of("\n\x1b") == std::string::npos; }
+
 /// The input, from its front; at its end zeros and empty pieces.
 class Input {
  public:
