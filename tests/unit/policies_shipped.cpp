@@ -9,7 +9,9 @@
 #include <set>
 #include <sstream>
 
+#include "policies/inventory_reader.h"
 #include "policies/list_lint.h"
+#include "policies/policy_test.h"
 #include "policies_texts.h"
 
 namespace postern {
@@ -208,6 +210,17 @@ TEST_CASE("shipped: every example in the documentation is right", "[policies]") 
   CHECK_FALSE(blocks.empty());
   for (const std::string& block : blocks) {
     INFO(page << "\n" << block);
+    if (block.find("kind: Inventory") != std::string::npos || block.find("kind: PolicyTest") != std::string::npos) {
+      Diagnostics diagnostics;
+      InventoryDraft draft;
+      if (block.find("kind: Inventory") != std::string::npos) {
+        read_inventory(block, "docs", draft, diagnostics);
+      } else {
+        CHECK(read_policy_tests(block, "docs", diagnostics).size() == 1);
+      }
+      CHECK_FALSE(diagnostics.failed());
+      continue;
+    }
     if (block.find("kind: AllowlistTemplate") != std::string::npos) {
       Diagnostics diagnostics;
       auto written = read_templates(block, "docs", diagnostics);
