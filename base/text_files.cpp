@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <filesystem>
 
 #include "base/fd.h"
@@ -34,6 +35,23 @@ Result<std::string> read_text_file(const std::string& path, std::size_t bytes_ma
   }
   text.resize(size);
   return text;
+}
+
+Result<> replace_text_file(const std::string& path, std::string_view text) {
+  const std::string fresh = path + ".new";
+  const Fd out(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  std::string_view rest = text;
+  while (out && !rest.empty()) {
+    const ssize_t wrote = ::write(out.get(), rest.data(), rest.size());
+    if (wrote <= 0) {
+      break;
+    }
+    rest.remove_prefix(static_cast<std::size_t>(wrote));
+  }
+  if (!out || !rest.empty() || ::rename(fresh.c_str(), path.c_str()) != 0) {
+    return Error::from_errno("writing " + path, errno);
+  }
+  return {};
 }
 
 Result<std::vector<std::string>> yaml_files_of(const std::string& folder) {

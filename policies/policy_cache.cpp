@@ -39,7 +39,8 @@ void PolicyCache::begin_load(std::string_view templates, const Inventory& invent
 std::vector<PolicyModel> PolicyCache::read(std::string_view text,
                                            const std::string& file,
                                            const TemplateSet& templates,
-                                           Diagnostics& diagnostics) {
+                                           Diagnostics& diagnostics,
+                                           YamlField::Lines lines) {
   if (const auto known = files_.find(file); known != files_.end() && known->second.text == text) {
     known->second.used = true;
     tell(known->second.warnings, diagnostics);
@@ -48,7 +49,7 @@ std::vector<PolicyModel> PolicyCache::read(std::string_view text,
   ++counters_.files_read;
   Diagnostics own;
   std::vector<PolicyModel> models;
-  for (Policy& policy : read_policies(text, file, templates, own)) {
+  for (Policy& policy : read_policies(text, file, templates, own, lines)) {
     models.push_back(std::make_shared<const Policy>(std::move(policy)));
   }
   if (!own.failed()) {

@@ -16,6 +16,7 @@
 
 #include "policies/allowlist_template.h"
 #include "policies/image.h"
+#include "policies/yaml_field.h"
 
 namespace postern {
 
@@ -36,7 +37,8 @@ class PolicyCache {
   std::vector<PolicyModel> read(std::string_view text,
                                 const std::string& file,
                                 const TemplateSet& templates,
-                                Diagnostics& diagnostics);
+                                Diagnostics& diagnostics,
+                                YamlField::Lines lines = YamlField::Lines::kTold);
   /// The image of policies that select one sandbox. @return null: *diagnostics says why.
   std::shared_ptr<const PolicyImage> compile(const std::vector<PolicyModel>& models,
                                              const Inventory& inventory,

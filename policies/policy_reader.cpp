@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "policies/foreign_kinds.h"
 #include "policies/native_reader.h"
-#include "policies/yaml_field.h"
 
 namespace postern {
 namespace {
@@ -92,9 +91,10 @@ bool is_policy_kind(std::string_view kind) {
 std::vector<Policy> read_policies(std::string_view text,
                                   const std::string& file,
                                   const TemplateSet& templates,
-                                  Diagnostics& diagnostics) {
+                                  Diagnostics& diagnostics,
+                                  YamlField::Lines lines) {
   std::vector<Policy> policies;
-  for (const YamlField& document : YamlField::parse(text, file, diagnostics)) {
+  for (const YamlField& document : YamlField::parse(text, file, diagnostics, lines)) {
     read_document(document, templates, policies);
   }
   return policies;

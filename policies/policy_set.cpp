@@ -2,6 +2,7 @@
 #include "policies/policy_set.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/log.h"
 
@@ -52,11 +53,21 @@ Result<std::string> PolicySet::key_of(std::string_view named) const {
 }
 
 std::string PolicySet::select(const PodIdentity& pod) const {
-  std::string key;
+  std::set<std::string_view> parts;
+  std::set<std::string_view> stand_ins;
+  bool closed = false;
   for (const auto& [one, policy] : policies) {
     if (policy.model->selects(pod)) {
-      key += (key.empty() ? "" : std::string(1, kJoin)) + one;
+      (policy.stand_in ? stand_ins : parts).insert(one);
+      closed = closed || (!policy.stand_in && policy.model->denies_by_default);
     }
+  }
+  if (!closed) {
+    parts.merge(stand_ins);
+  }
+  std::string key;
+  for (const std::string_view part : parts) {
+    key += (key.empty() ? "" : std::string(1, kJoin)) + std::string(part);
   }
   return key;
 }
@@ -85,6 +96,19 @@ Result<std::shared_ptr<const PolicyImage>> PolicySet::image_of(const std::string
   return image;
 }
 
+Policy stand_in_for(const Policy& refused) {
+  Policy policy;
+  policy.kind = refused.kind;
+  policy.group = refused.group;
+  policy.name = refused.name;
+  policy.space = refused.space;
+  policy.place = refused.place;
+  policy.family = refused.family;
+  policy.subject = refused.subject;
+  policy.inbound = InboundRules();
+  return policy;
+}
+
 void add_policy(PolicyModel policy, PolicySet& set, Diagnostics& diagnostics) {
   const std::string key = policy->key();
   if (const auto found = set.policies.find(key); found != set.policies.end()) {
@@ -93,7 +117,7 @@ void add_policy(PolicyModel policy, PolicySet& set, Diagnostics& diagnostics) {
   }
   // With errors in it the policy is not whole; its own problems are reported first.
   auto image = diagnostics.failed() ? nullptr : set.cache->compile({policy}, set.inventory, diagnostics);
-  set.policies[key] = {std::move(image), policy->place, policy};
+  set.policies[key] = {std::move(image), policy->place, policy, false};
 }
 
 void add_policies(std::string_view text,

@@ -26,6 +26,8 @@ struct LoadedPolicy {
   std::shared_ptr<const PolicyImage> image;  ///< Null if its file, or one before it, has errors.
   Place place;
   std::shared_ptr<const Policy> model;
+  /// Denies everything in place of an object that was refused: for pods that no other policy closes.
+  bool stand_in = false;
 };
 
 class PolicySet {
@@ -33,6 +35,9 @@ class PolicySet {
   std::map<std::string, LoadedPolicy> policies;  ///< By key of one policy.
   std::vector<std::string> warnings;             ///< A line each, with file and line.
   Inventory inventory;                           ///< What they are compiled against.
+  /// Policies that do not go together cut off the sandboxes that they select together, instead of refusing the whole
+  /// set: where tenants write policies, one of them must not keep those of others from being changed.
+  bool clashes_alone = false;
   /// What compiles them. Given on from one set to the next, it compiles only what changed.
   std::shared_ptr<PolicyCache> cache = std::make_shared<PolicyCache>();
 
@@ -41,7 +46,8 @@ class PolicySet {
   Result<std::string> key_of(std::string_view named) const;
 
   /// The key for a pod: all policies that select it, "+" between them. Empty: none does. An
-  /// EgressPolicy without a namespace or a selector selects no pod.
+  /// EgressPolicy without a namespace or a selector selects no pod. Stand-ins count where no policy that denies by
+  /// default selects the pod: there it would be open because of a mistake.
   std::string select(const PodIdentity& pod) const;
 
   /// Is every policy of this key here?
@@ -51,6 +57,9 @@ class PolicySet {
   /// is gone; invalid: policies that are right one by one do not go together.
   Result<std::shared_ptr<const PolicyImage>> image_of(const std::string& key) const;
 };
+
+/// What takes the place of a policy object that was refused: for the same pods, and nothing is allowed.
+Policy stand_in_for(const Policy& refused);
 
 /// Adds one policy, compiled unless *diagnostics has errors by then. A name that is there already in its
 /// namespace is an error.

@@ -184,7 +184,7 @@ void read_parameter(const YamlField& item, AllowlistTemplate& object) {
 }
 
 AllowlistTemplate read_template(const YamlField& document) {
-  document.only({"apiVersion", "kind", "metadata", "spec"});
+  document.only({"apiVersion", "kind", "metadata", "spec", "status"});
   AllowlistTemplate object;
   object.name = read_object_name(document);
   object.place = document.place();
@@ -220,9 +220,10 @@ AllowlistTemplate read_template(const YamlField& document) {
 
 std::vector<AllowlistTemplate> read_templates(std::string_view text,
                                               const std::string& file,
-                                              Diagnostics& diagnostics) {
+                                              Diagnostics& diagnostics,
+                                              YamlField::Lines lines) {
   std::vector<AllowlistTemplate> templates;
-  for (const YamlField& document : YamlField::parse(text, file, diagnostics)) {
+  for (const YamlField& document : YamlField::parse(text, file, diagnostics, lines)) {
     if (expect_kind(document, "AllowlistTemplate")) {
       templates.push_back(read_template(document));
     }

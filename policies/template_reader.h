@@ -19,7 +19,10 @@ namespace postern {
 
 /// Reads every AllowlistTemplate of a file. Names are checked with each parameter's fallback, so that
 /// a template that no policy uses yet is checked too.
-std::vector<AllowlistTemplate> read_templates(std::string_view text, const std::string& file, Diagnostics& diagnostics);
+std::vector<AllowlistTemplate> read_templates(std::string_view text,
+                                              const std::string& file,
+                                              Diagnostics& diagnostics,
+                                              YamlField::Lines lines = YamlField::Lines::kTold);
 
 /// An item of spec.allow[].templates or spec.extends: a template's name, or {name, groups, params}.
 /// Empty: it is neither, which is reported.

@@ -200,6 +200,7 @@ struct YamlField::Document {
   std::string file;
   std::vector<Node> nodes;
   Diagnostics* diagnostics = nullptr;
+  Lines lines = Lines::kTold;
 };
 
 YamlField::YamlField(std::shared_ptr<Document> document, std::size_t node, std::string path)
@@ -207,14 +208,17 @@ YamlField::YamlField(std::shared_ptr<Document> document, std::size_t node, std::
 
 YamlField YamlField::child(std::size_t node, std::string path) const { return {document_, node, std::move(path)}; }
 
-std::vector<YamlField> YamlField::parse(std::string_view text, const std::string& file, Diagnostics& diagnostics) {
+std::vector<YamlField> YamlField::parse(std::string_view text,
+                                        const std::string& file,
+                                        Diagnostics& diagnostics,
+                                        Lines lines) {
   if (text.size() > kFileMax) {
     diagnostics.error({file}, "", "larger than " + std::to_string(kFileMax >> 20) + " MiB: split it");
     return {};
   }
   if (const auto nul = text.find('\0'); nul != std::string_view::npos) {
-    const auto lines = std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(nul), '\n');
-    diagnostics.error({file, static_cast<int>(lines) + 1}, "", "a NUL byte: this is not a text file");
+    const auto before = std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(nul), '\n');
+    diagnostics.error({file, static_cast<int>(before) + 1}, "", "a NUL byte: this is not a text file");
     return {};
   }
   std::vector<YamlField> documents;
@@ -236,6 +240,7 @@ std::vector<YamlField> YamlField::parse(std::string_view text, const std::string
       document->file = file;
       document->nodes = builder.take();
       document->diagnostics = &diagnostics;
+      document->lines = lines;
       if (!document->nodes.empty() && document->nodes[0].type != Type::kNull) {
         documents.push_back(YamlField(document, 0, ""));
       }
@@ -252,16 +257,29 @@ std::vector<YamlField> YamlField::parse(std::string_view text, const std::string
 
 YamlField::Type YamlField::type() const { return node_ == kMissing ? Type::kMissing : document_->nodes[node_].type; }
 
+Place YamlField::at(int line, int column) const {
+  return document_->lines == Lines::kTold ? Place{document_->file, line, column} : Place{document_->file, 0, 0};
+}
+
 Place YamlField::place() const {
+  if (document_->lines == Lines::kMeaningless) {
+    return {path_.empty() ? document_->file : document_->file + " " + path_, 0, 0};
+  }
   const std::size_t node = node_ == kMissing ? parent_ : node_;
-  return {document_->file, document_->nodes[node].line, document_->nodes[node].column};
+  return at(document_->nodes[node].line, document_->nodes[node].column);
 }
 
 Diagnostics& YamlField::diagnostics() const { return *document_->diagnostics; }
 
-void YamlField::error(std::string message) const { document_->diagnostics->error(place(), path_, std::move(message)); }
+void YamlField::error(std::string message) const {
+  const Node& node = document_->nodes[node_ == kMissing ? parent_ : node_];
+  document_->diagnostics->error(at(node.line, node.column), path_, std::move(message));
+}
 
-void YamlField::warn(std::string message) const { document_->diagnostics->warn(place(), path_, std::move(message)); }
+void YamlField::warn(std::string message) const {
+  const Node& node = document_->nodes[node_ == kMissing ? parent_ : node_];
+  document_->diagnostics->warn(at(node.line, node.column), path_, std::move(message));
+}
 
 bool YamlField::only(std::initializer_list<std::string_view> known) const {
   if (type() != Type::kMap) {
@@ -270,7 +288,7 @@ bool YamlField::only(std::initializer_list<std::string_view> known) const {
   }
   for (const Entry& entry : document_->nodes[node_].map) {
     if (std::ranges::find(known, entry.key) == known.end()) {
-      document_->diagnostics->error({document_->file, entry.line, entry.column}, path_,
+      document_->diagnostics->error(at(entry.line, entry.column), path_,
                                     "unknown field \"" + printable(entry.key) + "\": " + suggestion(entry.key, known));
     }
   }

@@ -27,9 +27,15 @@ class YamlField {
   static constexpr std::size_t kKeysMax = 1000;  // of one map
 
   enum class Type { kMissing, kNull, kScalar, kList, kMap };
+  /// Whether a person can look a line up. In an object of the API server nobody can: there the file is the object's
+  /// title, and places give the field's path instead.
+  enum class Lines { kTold, kMeaningless };
 
   /// Every document of a file. On error *diagnostics says what, and the list is empty.
-  static std::vector<YamlField> parse(std::string_view text, const std::string& file, Diagnostics& diagnostics);
+  static std::vector<YamlField> parse(std::string_view text,
+                                      const std::string& file,
+                                      Diagnostics& diagnostics,
+                                      Lines lines = Lines::kTold);
 
   Type type() const;
   bool present() const { return type() != Type::kMissing && type() != Type::kNull; }
@@ -60,6 +66,7 @@ class YamlField {
   struct Document;
   YamlField(std::shared_ptr<Document> document, std::size_t node, std::string path);
   YamlField child(std::size_t node, std::string path) const;
+  Place at(int line, int column) const;  ///< Of a diagnostic, which gives the path itself.
 
   std::shared_ptr<Document> document_;
   std::size_t node_ = 0;

@@ -65,20 +65,26 @@ class CurlApiClient final : public ApiClient {
   }
 
   RequestId get(std::string path, Done done) override {
-    return begin({std::move(path), {}, kAnswerMs, false, body_max_}, {{}, {}, std::move(done)});
+    return begin({std::move(path), {}, {}, kAnswerMs, false, body_max_}, {{}, {}, std::move(done)});
   }
   RequestId stream(std::string path, std::uint32_t seconds_max, Stream handlers) override {
-    return begin({std::move(path), {}, seconds_max * std::uint64_t{1'000}, true, kBodyMax}, std::move(handlers));
+    return begin({std::move(path), {}, {}, seconds_max * std::uint64_t{1'000}, true, kBodyMax}, std::move(handlers));
   }
   RequestId post_event(const EventNote& note, const std::string& node, Done done) override {
     const auto now_s = static_cast<std::int64_t>(clock_ns(CLOCK_REALTIME) / kNsPerS);
-    return begin({event_path(note), event_json(note, node, now_s), kAnswerMs, false, body_max_},
+    return begin({event_path(note), event_json(note, node, now_s), Method::kPost, kAnswerMs, false, body_max_},
+                 {{}, {}, std::move(done)});
+  }
+  RequestId patch(std::string path, std::string json, Done done) override {
+    return begin({std::move(path), std::move(json), Method::kMergePatch, kAnswerMs, false, body_max_},
                  {{}, {}, std::move(done)});
   }
   void cancel(RequestId request) override { static_cast<void>(take(request)); }
   const KubeConfig& config() const override { return config_; }
 
  private:
+  using Method = ApiRequest::Method;
+
   struct Live {
     ApiRequest::Wish wish;
     Stream handlers;
@@ -94,10 +100,10 @@ class CurlApiClient final : public ApiClient {
     auto live = std::make_shared<Live>();
     live->wish = std::move(wish);
     live->handlers = std::move(handlers);
-    const auto events =
+    const auto writes =
         std::ranges::count_if(live_, [](const auto& entry) { return !entry.second->wish.body.empty(); });
     const bool room =
-        live_.size() < kRequestsMax && (live->wish.body.empty() || static_cast<std::size_t>(events) < kEventsMax);
+        live_.size() < kRequestsMax && (live->wish.body.empty() || static_cast<std::size_t>(writes) < kWritesMax);
     live_.emplace(id, live);
     auto sent = room ? send(id, *live)
                      : Result<>(Error(Errc::kFull, std::to_string(live_.size() - 1) +

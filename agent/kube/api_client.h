@@ -6,7 +6,7 @@
 // looked up in curl's own resolver thread, and not at all in a pod, where the server is an address.
 // TLS is always verified, name or address of the server included. Every callback runs on the loop,
 // never inside the call that asked for it, and may call anything here, cancel() of its own request too.
-// Limits: kRequestsMax at once, kEventsMax of them events, body_max a body, kConnectMs, kAnswerMs. Thread: the loop's.
+// Limits: kRequestsMax at once, kWritesMax of them writes, body_max a body, kConnectMs, kAnswerMs. Thread: the loop's.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ namespace postern {
 /// How a request ended.
 struct ApiReply {
   int status = 0;                   ///< HTTP; 0: there was no answer.
-  std::string body;                 ///< Of a get or post; of a stream only when it was refused.
+  std::string body;                 ///< Of a get, post or patch; of a stream only when it was refused.
   std::optional<Error> error;       ///< Why it is not a success, and what a person can do about it.
   std::uint32_t retry_after_s = 0;  ///< The server's wish (429, 503); 0: none.
   bool too_large = false;           ///< The body was longer than body_max: ask for less.
@@ -43,12 +43,13 @@ struct EventNote {
   std::string reason;   ///< CamelCase, for machines: "PolicyRefused".
   std::string message;  ///< At most kEventTextMax bytes are sent.
   bool warning = true;
+  std::string event_name = {};  ///< The event's own; empty: the server makes one. 409 says that there is one already.
 };
 
 class ApiClient {
  public:
   static constexpr std::size_t kRequestsMax = 32;
-  static constexpr std::size_t kEventsMax = 16;       ///< Of these: events never keep a watch from its turn.
+  static constexpr std::size_t kWritesMax = 16;       ///< Of these: events and patches never keep a watch from its turn.
   static constexpr std::size_t kBodyMax = 16u << 20;  ///< Over any one object: etcd takes 1.5 MiB, JSON escapes x 6.
   static constexpr std::size_t kEventTextMax = 1024;  ///< The API server's own limit.
   static constexpr std::uint64_t kConnectMs = 5'000;
@@ -72,8 +73,10 @@ class ApiClient {
   virtual RequestId get(std::string path, Done done) = 0;
   /// GET whose body is handed on as it comes, for at most `seconds_max`.
   virtual RequestId stream(std::string path, std::uint32_t seconds_max, Stream handlers) = 0;
-  /// POST of a core/v1 Event from component posternd on `node`. More than kEventsMax at once are refused, to `done`.
+  /// POST of a core/v1 Event from component posternd on `node`. More than kWritesMax at once are refused, to `done`.
   virtual RequestId post_event(const EventNote& note, const std::string& node, Done done) = 0;
+  /// PATCH with an application/merge-patch+json body (RFC 7386). Refused as post_event's are.
+  virtual RequestId patch(std::string path, std::string json, Done done) = 0;
   /// Forgets a request: none of its callbacks is called again. 0 and ended ones are fine.
   virtual void cancel(RequestId request) = 0;
 

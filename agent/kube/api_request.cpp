@@ -145,7 +145,12 @@ Result<> ApiRequest::set_options(const KubeConfig& config, const std::string& to
   }
   POSTERN_RETURN_IF_ERROR(add_header("Accept: application/json"));
   if (!wish_.body.empty()) {
-    POSTERN_RETURN_IF_ERROR(add_header("Content-Type: application/json"));
+    const bool patch = wish_.method == Method::kMergePatch;
+    POSTERN_RETURN_IF_ERROR(
+        add_header(patch ? "Content-Type: application/merge-patch+json" : "Content-Type: application/json"));
+    if (patch) {
+      POSTERN_RETURN_IF_ERROR(set(easy_, CURLOPT_CUSTOMREQUEST, "PATCH"));
+    }
     POSTERN_RETURN_IF_ERROR(add_header("Expect:"));
     POSTERN_RETURN_IF_ERROR(set(easy_, CURLOPT_POSTFIELDSIZE, static_cast<long>(wish_.body.size())));
     POSTERN_RETURN_IF_ERROR(set(easy_, CURLOPT_POSTFIELDS, wish_.body.c_str()));

@@ -19,9 +19,11 @@ namespace postern {
 
 class ApiRequest {
  public:
+  enum class Method { kGet, kPost, kMergePatch };
   struct Wish {
     std::string path;
-    std::string body;                ///< Not empty: POST, application/json.
+    std::string body;  ///< Of a post or patch, JSON.
+    Method method = Method::kGet;
     std::uint64_t whole_ms_max = 0;  ///< Until the last byte.
     bool stream = false;             ///< A good answer's body is for take_data(), not for the reply.
     std::size_t body_max = 0;

@@ -16,6 +16,8 @@ using Json = nlohmann::json;
 /// Objects without a namespace have their events in "default": the API server's rule.
 std::string space_of(const EventNote& note) { return note.space.empty() ? "default" : note.space; }
 
+}  // namespace
+
 std::string rfc3339(std::int64_t unix_s) {
   const time_t when = unix_s;
   struct tm parts {};
@@ -24,8 +26,6 @@ std::string rfc3339(std::int64_t unix_s) {
   const std::size_t length = ::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
   return {text.data(), length};
 }
-
-}  // namespace
 
 std::string event_path(const EventNote& note) {
   return "/api/v1/namespaces/" + query_escaped(space_of(note)) + "/events";
@@ -42,7 +42,10 @@ std::string event_json(const EventNote& note, const std::string& node, std::int6
   const std::string now = rfc3339(unix_s);
   const Json event{{"apiVersion", "v1"},
                    {"kind", "Event"},
-                   {"metadata", {{"generateName", note.name + "."}, {"namespace", space_of(note)}}},
+                   {"metadata",
+                    {{note.event_name.empty() ? "generateName" : "name",
+                      note.event_name.empty() ? note.name + "." : note.event_name},
+                     {"namespace", space_of(note)}}},
                    {"involvedObject", about},
                    {"reason", note.reason},
                    {"message", note.message.substr(0, ApiClient::kEventTextMax)},

@@ -10,6 +10,9 @@
 
 namespace postern {
 
+/// A time as the API server writes it: RFC 3339, UTC, whole seconds.
+std::string rfc3339(std::int64_t unix_s);
+
 /// Where to post it: /api/v1/namespaces/NAMESPACE/events.
 std::string event_path(const EventNote& note);
 

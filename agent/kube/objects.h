@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What Postern keeps of a pod and of a namespace: plain data, read by reader.h, handed out by ClusterWatch.
+// What Postern keeps of a pod, a namespace and a policy object: plain data, read by reader.h, handed out by
+// ClusterWatch and PolicyWatch.
 //
 // Names and labels are a tenant's text: they go through printable() before a person sees them.
 #pragma once
@@ -39,6 +40,31 @@ struct NamespaceInfo {
   Labels labels;  ///< As they are; API servers before 1.21 do not add kubernetes.io/metadata.name.
 
   friend bool operator==(const NamespaceInfo&, const NamespaceInfo&) = default;
+};
+
+/// Postern's own condition of an object: what some node said of it last.
+struct ObjectCondition {
+  std::string status;  ///< "True", "False"; empty: nobody said anything yet.
+  std::string reason;
+  std::string message;
+  std::int64_t generation = 0;  ///< observedGeneration.
+  std::string since;            ///< lastTransitionTime, as written.
+
+  friend bool operator==(const ObjectCondition&, const ObjectCondition&) = default;
+};
+
+/// A policy or template, of whatever kind. What it says is for the policy readers, which are as strict about it as
+/// about a file: it is kept as text.
+struct PolicyObject {
+  std::string uid;
+  std::string space;  ///< Empty for kinds of the whole cluster.
+  std::string name;
+  std::int64_t generation = 0;  ///< Counts the changes of its spec.
+  std::string version;          ///< metadata.resourceVersion, for a write that must not undo another's.
+  std::string text;             ///< JSON: {"metadata": {name, namespace, ownerReferences}, "spec": ...}.
+  ObjectCondition accepted;     ///< status.conditions of type Accepted.
+
+  friend bool operator==(const PolicyObject&, const PolicyObject&) = default;
 };
 
 }  // namespace postern

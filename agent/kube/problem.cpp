@@ -65,8 +65,8 @@ Error explain_status(int status, std::string_view body, const KubeConfig& config
     case 403:
       return {Errc::kDenied,
               "the API server forbids it (" + words +
-                  "): apply the ClusterRole and ClusterRoleBinding of manifests/ (get, list and watch of "
-                  "pods and namespaces, create of events) for the account of " +
+                  "): apply the ClusterRole and ClusterRoleBinding of manifests/ (base: pods, namespaces, events and "
+                  "Postern's own policies; other-kinds: those of Cilium, AWS, GKE and Kubernetes) for the account of " +
                   config.origin};
     case 404:
       return {Errc::kNotFound, "the API server has no such thing (" + words + "): check that the server in " +

@@ -18,18 +18,45 @@ constexpr std::array<std::string_view, 6> kObjectKeys{"metadata", "spec", "statu
 constexpr std::array<std::string_view, 15> kFieldKeys{
     "uid",   "name",      "namespace", "labels", "resourceVersion", "deletionTimestamp", "continue", "hostNetwork",
     "phase", "dnsPolicy", "dnsConfig", "podIPs", "podIP",           "annotations",       "startTime"};
+// Of a policy: its spec is kept whole, whatever is in it, and Cilium has a second one.
+constexpr std::array<std::string_view, 7> kPolicyKeys{"metadata", "spec",    "specs", "status",
+                                                      "code",     "message", "reason"};
+constexpr std::array<std::string_view, 8> kPolicyMetadata{"uid",        "name",     "namespace",  "resourceVersion",
+                                                          "generation", "continue", "conditions", "ownerReferences"};
 /// On the API server's copy of a static pod: kubelet's uid of the pod itself.
 constexpr const char* kMirror = "kubernetes.io/config.mirror";
 
+bool is_one_of(const auto& keys, const std::string& key) { return std::ranges::find(keys, key) != keys.end(); }
+
+/// Which keys of an object of this type are kept, and which of the maps under them. @param above  That map's own key.
+template <typename T>
+struct Kept {
+  static bool key(const std::string& key) { return is_one_of(kObjectKeys, key); }
+  static bool field(const std::string&, const std::string& key) { return is_one_of(kFieldKeys, key); }
+};
+
+template <>
+struct Kept<PolicyObject> {
+  static bool key(const std::string& key) { return is_one_of(kPolicyKeys, key); }
+  static bool field(const std::string& above, const std::string& key) {
+    return (above != "metadata" && above != "status") || is_one_of(kPolicyMetadata, key);
+  }
+};
+
 /// Parses, keeping of each object only what is read. @param depth of an object's own keys: 1 at the root.
+template <typename T>
 Json parse(std::string_view text, int depth) {
-  const auto keep = [depth](int at, Json::parse_event_t event, Json& parsed) {
+  std::string above;
+  const auto keep = [depth, &above](int at, Json::parse_event_t event, Json& parsed) {
     if (event != Json::parse_event_t::key || (at != depth && at != depth + 1)) {
-      return true;
+      return at <= depth + kPolicyDepthMax || event == Json::parse_event_t::key;
     }
     const auto* key = parsed.get_ptr<const std::string*>();
-    return at == depth ? std::ranges::find(kObjectKeys, *key) != kObjectKeys.end()
-                       : std::ranges::find(kFieldKeys, *key) != kFieldKeys.end();
+    if (at == depth) {
+      above = *key;
+      return Kept<T>::key(*key);
+    }
+    return Kept<T>::field(above, *key);
   };
   return Json::parse(text.begin(), text.end(), keep, false);
 }
@@ -198,6 +225,63 @@ void read_object(const Json& json, ObjectRead<NamespaceInfo>& read) {
   }
 }
 
+ObjectCondition read_condition(const Json& json) {
+  ObjectCondition condition;
+  condition.status = text_of(&json, "status");
+  condition.reason = text_of(&json, "reason");
+  condition.message = text_of(&json, "message");
+  condition.since = text_of(&json, "lastTransitionTime");
+  if (const Json* number = find(&json, "observedGeneration"); number != nullptr && number->is_number_integer()) {
+    condition.generation = number->get<std::int64_t>();
+  }
+  return condition;
+}
+
+/// What the readers of policies are to see of it, and no more than they need.
+std::string policy_text(const Json& json, const PolicyObject& policy) {
+  Json text{{"metadata", {{"name", policy.name}}}};
+  if (!policy.space.empty()) {
+    text["metadata"]["namespace"] = policy.space;
+  }
+  if (const Json* owners = find(find(&json, "metadata"), "ownerReferences")) {
+    text["metadata"]["ownerReferences"] = *owners;
+  }
+  for (const char* key : {"spec", "specs"}) {
+    if (const Json* value = find(&json, key)) {
+      text[key] = *value;
+    }
+  }
+  return text.dump(1, ' ', false, Json::error_handler_t::replace);
+}
+
+void read_object(const Json& json, ObjectRead<PolicyObject>& read) {
+  Fields fields(read.problem);
+  PolicyObject& policy = read.object;
+  const Json* metadata = fields.map(&json, "metadata", "metadata");
+  policy.uid = fields.text(metadata, "uid", "metadata.uid", true);
+  policy.name = fields.text(metadata, "name", "metadata.name", true);
+  policy.space = fields.text(metadata, "namespace", "metadata.namespace");
+  policy.version = read.version;
+  if (const Json* number = find(metadata, "generation"); number != nullptr && number->is_number_integer()) {
+    policy.generation = number->get<std::int64_t>();
+  }
+  fields.list(metadata, "ownerReferences", "metadata.ownerReferences", kOwnersMax);
+  // Of other kinds the conditions are somebody else's, and may be anything.
+  if (const Json* conditions = find(find(&json, "status"), "conditions");
+      conditions != nullptr && conditions->is_array() && conditions->size() <= kConditionsMax) {
+    for (const Json& each : *conditions) {
+      if (text_of(&each, "type") == "Accepted") {
+        policy.accepted = read_condition(each);
+      }
+    }
+  }
+  policy.text = policy_text(json, policy);
+  read.id = policy.uid;
+  if (!read.problem.empty()) {
+    read.problem = "policy object " + printable(policy.space + "/" + policy.name) + ": " + read.problem;
+  }
+}
+
 template <typename T>
 ObjectRead<T> read_one(const Json& json) {
   ObjectRead<T> read;
@@ -226,7 +310,7 @@ ApiStatus status_of(const Json& json) {
 template <typename T>
 Result<ListPage<T>> read_list(std::string_view json) {
   // root 1, items 2, an item's own keys 3. The list's metadata, at 2, is not an object's and kept whole.
-  const Json root = parse(json, 3);
+  const Json root = parse<T>(json, 3);
   const Json* items = find(&root, "items");
   const Json* metadata = find(&root, "metadata");
   if (!root.is_object() || metadata == nullptr || (items != nullptr && !items->is_array())) {
@@ -248,7 +332,7 @@ Result<ListPage<T>> read_list(std::string_view json) {
 
 template <typename T>
 Result<WatchEvent<T>> read_watch_event(std::string_view line) {
-  const Json root = parse(line, 2);
+  const Json root = parse<T>(line, 2);
   const Json* object = find(&root, "object");
   const std::string type = text_of(&root, "type");
   if (object == nullptr || !object->is_object()) {
@@ -274,10 +358,12 @@ Result<WatchEvent<T>> read_watch_event(std::string_view line) {
   return event;
 }
 
-ApiStatus read_status(std::string_view json) { return status_of(parse(json, 1)); }
+ApiStatus read_status(std::string_view json) { return status_of(parse<ApiStatus>(json, 1)); }
 
 template Result<ListPage<PodInfo>> read_list<PodInfo>(std::string_view);
 template Result<ListPage<NamespaceInfo>> read_list<NamespaceInfo>(std::string_view);
+template Result<ListPage<PolicyObject>> read_list<PolicyObject>(std::string_view);
+template Result<WatchEvent<PolicyObject>> read_watch_event<PolicyObject>(std::string_view);
 template Result<WatchEvent<PodInfo>> read_watch_event<PodInfo>(std::string_view);
 template Result<WatchEvent<NamespaceInfo>> read_watch_event<NamespaceInfo>(std::string_view);
 

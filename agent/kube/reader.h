@@ -6,7 +6,8 @@
 // fields costs no more memory than a small one. Unknown fields are ignored; a field of a wrong type
 // spoils that object alone. Sources: Kubernetes API conventions, "Lists", "Efficient detection of
 // changes", "Response Status Kind".
-// Limits: kLabelsMax, kAddressesMax, kSearchesMax of one object; the callers limit the bytes.
+// Limits: kLabelsMax, kAddressesMax, kSearchesMax, kOwnersMax, kConditionsMax of one object, kPolicyDepthMax of a
+// policy's fields; the callers limit the bytes.
 #pragma once
 
 #include <cstdint>
@@ -22,11 +23,14 @@ namespace postern {
 inline constexpr std::size_t kLabelsMax = 1'000;
 inline constexpr std::size_t kAddressesMax = 16;
 inline constexpr std::size_t kSearchesMax = 32;  // the API server's own limit
+inline constexpr std::size_t kOwnersMax = 100;
+inline constexpr std::size_t kConditionsMax = 100;
+inline constexpr int kPolicyDepthMax = 32;  // deeper than any reader of policies goes
 
-/// One object of a list or event. T: PodInfo or NamespaceInfo.
+/// One object of a list or event. T: PodInfo, NamespaceInfo or PolicyObject.
 template <typename T>
 struct ObjectRead {
-  std::string id;       ///< A pod's uid, a namespace's name. Empty: not even that could be read.
+  std::string id;       ///< A namespace's name, else the uid. Empty: not even that could be read.
   std::string version;  ///< metadata.resourceVersion.
   T object;
   std::string problem;  ///< What is wrong with it, printable; `object` is then not to be used. Empty: nothing is.

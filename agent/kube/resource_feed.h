@@ -2,7 +2,7 @@
 //
 // ResourceFeed: one kind of object kept in step: ListWatch's requests made, their answers read into the table.
 //
-// Half of ClusterWatch, which has one for pods and one for namespaces. Thread: the loop's.
+// ClusterWatch has one for pods and one for namespaces, PolicyWatch one for each kind of policy. Thread: the loop's.
 // Limits: of ApiClient (a body), kLineMax (a watch event), ObjectTable (objects), kWarningsMax (log lines a minute).
 #pragma once
 
@@ -34,11 +34,22 @@ class ResourceFeed {
     std::function<void()> on_state;  ///< synced() or trouble() has changed.
   };
 
+  /// Whether the API server may not know of this kind: it may be one that a user can install later.
+  enum class Kind { kAlwaysThere, kMaybeAbsent };
+  /// So many answers in a row have to say so: a server that is just starting does not know yet what it has.
+  static constexpr int kAbsentAnswers = 3;
+
   /// @param plural  "pods", for error texts.
-  ResourceFeed(EventLoop& loop, ApiClient& client, std::string plural, ListWatch protocol, std::size_t objects_max)
+  ResourceFeed(EventLoop& loop,
+               ApiClient& client,
+               std::string plural,
+               ListWatch protocol,
+               std::size_t objects_max,
+               Kind kind = Kind::kAlwaysThere)
       : loop_(loop),
         client_(client),
         plural_(std::move(plural)),
+        kind_(kind),
         protocol_(std::move(protocol)),
         table_(objects_max),
         lines_(kLineMax),
@@ -56,7 +67,9 @@ class ResourceFeed {
   }
 
   const std::map<std::string, T>& objects() const { return table_.objects(); }
-  bool synced() const { return synced_; }
+  /// The first list is in, or the API server has no such kind.
+  bool synced() const { return synced_ || absent(); }
+  bool absent() const { return absent_answers_ >= kAbsentAnswers; }
   const std::string& trouble() const { return trouble_; }
   Errc trouble_code() const { return trouble_code_; }
   const ClusterWatch::Counters& counters() const { return counters_; }
@@ -99,11 +112,27 @@ class ResourceFeed {
       }
       reply.error = std::move(page).error();
     }
-    fail("listing " + plural_, reply);
+    if (!note_absence(reply)) {
+      fail("listing " + plural_, reply);
+    }
     go(protocol_.on_list_failure(reply, random()));
   }
 
+  /// It is asked for again and again, ever more rarely, in case somebody installs it. What was known of it before stays.
+  bool note_absence(const ApiReply& reply) {
+    constexpr int kNotFoundStatus = 404;
+    if (kind_ != Kind::kMaybeAbsent || reply.status != kNotFoundStatus) {
+      return false;
+    }
+    if (absent_answers_ < kAbsentAnswers && ++absent_answers_ == kAbsentAnswers) {
+      trouble_.clear();
+      events_.on_state();
+    }
+    return true;
+  }
+
   void take_page(ListPage<T> page) {
+    const bool was_absent = std::exchange(absent_answers_, 0) >= kAbsentAnswers;
     for (ObjectRead<T>& item : page.items) {
       if (!item.problem.empty()) {
         unreadable(item.problem);
@@ -120,7 +149,7 @@ class ResourceFeed {
       typename ObjectTable<T>::Changes changes;
       table_.end_list(changes);
       tell(changes);
-      if (!std::exchange(synced_, true)) {
+      if (!std::exchange(synced_, true) || was_absent) {
         events_.on_state();
       }
     }
@@ -232,6 +261,8 @@ class ResourceFeed {
   ApiClient& client_;
   SystemClock clock_;
   std::string plural_;
+  Kind kind_;
+  int absent_answers_ = 0;  // in a row
   ListWatch protocol_;
   ObjectTable<T> table_;
   LineSplitter lines_;

@@ -2,7 +2,10 @@
 //
 // Bytes as an API server's answers. What is taken keeps its limits and is printable where a person reads
 // it; the lines of a watch do not depend on where the stream was cut.
+#include <nlohmann/json.hpp>
+
 #include "agent/kube/line_splitter.h"
+#include "agent/kube/policy_resource.h"
 #include "agent/kube/problem.h"
 #include "agent/kube/reader.h"
 #include "tests/fuzz/fuzz.h"
@@ -21,6 +24,12 @@ void check(const PodInfo& pod) {
   FUZZ_REQUIRE(!pod.uid.empty() && !pod.name.empty() && !pod.space.empty());
   FUZZ_REQUIRE(pod.labels.size() <= kLabelsMax && pod.addresses.size() <= kAddressesMax);
   FUZZ_REQUIRE(pod.searches.size() <= kSearchesMax);
+}
+void check(const PolicyObject& policy) {
+  FUZZ_REQUIRE(!policy.uid.empty() && !policy.name.empty());
+  for (const PolicyResource& resource : policy_resources()) {
+    FUZZ_REQUIRE(nlohmann::json::parse(resource.text_of(policy), nullptr, false).is_object());
+  }
 }
 void check(const NamespaceInfo& space) { FUZZ_REQUIRE(!space.name.empty() && space.labels.size() <= kLabelsMax); }
 
@@ -74,6 +83,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   read_as<PodInfo>(text);
   read_as<NamespaceInfo>(text);
+  read_as<PolicyObject>(text);
   require_printable(explain_status(size > 0 ? 400 + data[0] : 400, text, {}).message());
   if (size <= 4096) {
     const auto whole = lines_of(text, std::max<std::size_t>(size, 1), 64);

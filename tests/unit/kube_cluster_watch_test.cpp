@@ -28,6 +28,7 @@ class ScriptedApi final : public ApiClient {
     return last;
   }
   RequestId post_event(const EventNote&, const std::string&, Done) override { return 0; }
+  RequestId patch(std::string, std::string, Done) override { return 0; }
   void cancel(RequestId request) override { asked.erase(request); }
   const KubeConfig& config() const override { return config_; }
 

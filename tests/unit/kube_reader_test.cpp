@@ -4,6 +4,7 @@
 #include "agent/kube/reader.h"
 
 #include <catch2/catch_test_macros.hpp>
+#include <nlohmann/json.hpp>
 
 #include "agent/kube/event_note.h"
 #include "agent/kube/line_splitter.h"
@@ -241,6 +242,46 @@ TEST_CASE("kube event note: the JSON that the API server takes") {
   CHECK(json.find(R"("type":"Warning")") != std::string::npos);
   note.space.clear();
   CHECK(event_path(note) == "/api/v1/namespaces/default/events");
+}
+
+TEST_CASE("kube reader: a policy object is kept as text, with what our condition said last") {
+  const std::string policy = R"({"apiVersion":"postern.dev/v1alpha1","kind":"EgressPolicy","metadata":{"name":"web",
+   "namespace":"shop","uid":"u-9","resourceVersion":"12","generation":3,"managedFields":[{"manager":"kubectl"}],
+   "annotations":{"a":"b"},"ownerReferences":[{"kind":"SandboxTemplate","name":"t"}]},
+   "spec":{"selector":{"matchLabels":{"name":"x","odd":"y"}},"unknown":[1]},"specs":[{"more":true}],
+   "status":{"replicas":1,"conditions":[{"type":"Other","status":"True"},{"type":"Accepted","status":"False",
+    "reason":"Invalid","message":"m","observedGeneration":2,"lastTransitionTime":"2026-11-01T00:00:00Z"}]}})";
+  const auto event = read_watch_event<PolicyObject>(R"({"type":"ADDED","object":)" + policy + "}");
+  REQUIRE(event);
+  CHECK(event->object.problem.empty());
+  CHECK(event->object.id == "u-9");
+  const PolicyObject& object = event->object.object;
+  CHECK(object.space == "shop");
+  CHECK(object.name == "web");
+  CHECK(object.generation == 3);
+  CHECK(object.version == "12");
+  CHECK(object.accepted == ObjectCondition{"False", "Invalid", "m", 2, "2026-11-01T00:00:00Z"});
+  const auto text = nlohmann::json::parse(object.text);
+  CHECK(text["metadata"] ==
+        nlohmann::json::parse(
+            R"({"name":"web","namespace":"shop","ownerReferences":[{"kind":"SandboxTemplate","name":"t"}]})"));
+  // Nothing of it is left out, known or not: its reader judges that.
+  CHECK(text["spec"] == nlohmann::json::parse(R"({"selector":{"matchLabels":{"name":"x","odd":"y"}},"unknown":[1]})"));
+  CHECK(text["specs"][0]["more"] == true);
+  CHECK_FALSE(text.contains("status"));
+}
+
+TEST_CASE("kube reader: what is wrong with a policy object, and a refusal of its watch") {
+  const auto nameless =
+      read_watch_event<PolicyObject>(R"({"type":"ADDED","object":{"metadata":{"uid":"u"},"spec":{}}})");
+  REQUIRE(nameless);
+  CHECK(nameless->object.id == "u");
+  CHECK_FALSE(nameless->object.problem.empty());
+  const auto gone = read_watch_event<PolicyObject>(
+      R"({"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}})");
+  REQUIRE(gone);
+  CHECK(gone->status.code == 410);
+  CHECK(gone->status.reason == "Expired");
 }
 
 }  // namespace postern
