@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/cluster.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <iterator>
+#include <set>
 
 #include "api/control.pb.h"
 #include "base/log.h"
@@ -11,6 +14,7 @@ namespace postern {
 namespace {
 
 constexpr const char* kResolvConf = "/etc/resolv.conf";
+constexpr std::size_t kRecordMax = 64u << 20;  // of policy objects
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody changes it
@@ -24,6 +28,12 @@ SearchList node_search_of(const Config& config) {
   }
   const auto text = read_text_file(kResolvConf, YamlField::kFileMax);
   return text ? search_of(*text) : SearchList();
+}
+
+std::vector<const PolicyResource*> resources_of(const std::vector<std::string>& names) {
+  std::vector<const PolicyResource*> resources;
+  std::ranges::transform(names, std::back_inserter(resources), find_policy_resource);
+  return resources;
 }
 
 }  // namespace
@@ -72,15 +82,89 @@ Cluster::Cluster(Parts parts, Listener listener, std::string node, std::unique_p
                     refresh_conditions();
                   },
               .on_recovered = [this] { refresh_conditions(); }}),
-      dns_(parts.loop, *client_, parts.config, [this] { on_dns(); }) {}
+      dns_(parts.loop, *client_, parts.config, [this] { on_dns(); }),
+      policy_watch_(
+          parts.loop,
+          *client_,
+          resources_of(parts.config.kubernetes.kinds),
+          {.on_object = [this](const PolicyResource& resource,
+                               const PolicyObject& object) { load_later(objects_.put(resource, object)); },
+           .on_gone = [this](const PolicyResource&, const std::string& uid) { load_later(objects_.remove(uid)); },
+           .on_state = [this] { on_objects_state(); }}),
+      object_status_(parts.loop, *client_, objects_, node_) {}
+
+Cluster::~Cluster() { parts_.loop.cancel(load_timer_); }
 
 Result<> Cluster::start() {
   spdlog::info("node {} of the cluster at {}, by {}", node_, client_->config().server, client_->config().origin);
   POSTERN_RETURN_IF_ERROR(discovery_.start(watch_));
   dns_.start();
   watch_.start();
+  restore_objects();
+  policy_watch_.start();
+  on_objects_state();
+  if (restored_ && !objects_known_) {
+    listener_.on_objects();
+  }
   return {};
 }
+
+// ---- policy objects ----
+
+void Cluster::on_objects_state() {
+  if (!objects_known_ && policy_watch_.known()) {
+    objects_known_ = true;
+    objects_.forget_untold();
+    load_later(true);
+  }
+  refresh_conditions();
+}
+
+void Cluster::load_later(bool changed) {
+  if (changed && objects_known_ && load_timer_ == 0) {
+    load_timer_ = parts_.loop.after_ms(kGatherMs, [this] {
+      load_timer_ = 0;
+      listener_.on_objects();
+    });
+  }
+}
+
+void Cluster::restore_objects() {
+  if (const auto record = read_text_file(parts_.config.policy_objects_file(), kRecordMax)) {
+    objects_.restore(*record);
+    restored_ = true;
+  }
+}
+
+void Cluster::save_objects() const {
+  const std::string record = objects_.record();
+  auto saved = record.size() <= kRecordMax ? replace_text_file(parts_.config.policy_objects_file(), record)
+                                           : Result<>(Error(Errc::kFull, "it is larger than 64 MiB"));
+  if (!saved) {
+    spdlog::warn("the record of policy objects, for a start while the API server is away: {}", saved.error().message());
+  }
+}
+
+/// Tells the authors, and the operator in one line.
+void Cluster::judge_objects() {
+  constexpr std::size_t kNamedMax = 3;
+  const auto verdicts = objects_.verdicts();
+  object_status_.tell(verdicts);
+  std::string refused;
+  std::size_t count = 0;
+  for (const PolicyObjects::Verdict& verdict : verdicts) {
+    if (!verdict.problem.empty() && ++count <= kNamedMax) {
+      refused += (refused.empty() ? "" : "; ") + verdict.problem.substr(0, verdict.problem.find('\n')) +
+                 (verdict.former_stays ? " (as it was before it stays in force)" : "");
+    }
+  }
+  if (count > kNamedMax) {
+    refused += "; and " + std::to_string(count - kNamedMax) + " more";
+  }
+  conditions_.set("PolicyObjectsRefused", "Invalid", refused);
+}
+
+// ---- what else follows ----
 
 void Cluster::on_pod(const PodInfo& pod) {
   for (const Sandbox* sandbox : parts_.sandboxes.all()) {
@@ -108,12 +192,17 @@ void Cluster::on_dns() {
   refresh_conditions();
 }
 
-void Cluster::on_policies(const std::string& problem) {
+void Cluster::on_policies(const std::string& problem, bool of_all) {
   conditions_.set("PoliciesRejected", "Invalid",
                   problem.empty() ? "" : "the policies before stay in force: " + problem);
   if (problem.empty()) {
     told_problem_.clear();
-    discovery_.policies_in_force();
+    // By restored objects sandboxes of before are judged. A new pod waits for those that the API server tells.
+    if (of_all) {
+      judge_objects();
+      save_objects();
+      discovery_.policies_in_force();
+    }
   } else {
     post_refusal(problem);
   }
@@ -144,17 +233,34 @@ void Cluster::post_refusal(const std::string& problem) {
 }
 
 void Cluster::refresh_conditions() {
-  const std::string trouble = watch_.trouble();
+  const bool about_pods = !watch_.trouble().empty();
+  const std::string trouble = about_pods ? watch_.trouble() : policy_watch_.trouble();
+  const Errc code = about_pods ? trouble_code_ : policy_watch_.trouble_code();
   // Denied by an answer of HTTP; a certificate that is not trusted is a server that is not reached.
-  const bool denied = trouble_code_ == Errc::kDenied && trouble.find("HTTP ") != std::string::npos;
+  const bool denied = code == Errc::kDenied && trouble.find("HTTP ") != std::string::npos;
   const bool service_denied = dns_.forbidden() && dns_.upstreams().empty();
-  conditions_.set(
-      "ApiServerUnreachable", "NoAnswer",
-      trouble.empty() || denied
-          ? ""
-          : trouble + "; what is attached stays under the policies that it has");
+  conditions_.set("ApiServerUnreachable", "NoAnswer",
+                  trouble.empty() || denied ? "" : trouble + "; what is attached stays under the policies that it has");
   conditions_.set("PermissionMissing", "Forbidden", denied ? trouble : service_denied ? dns_.trouble() : "");
   conditions_.set("UpstreamUnknown", "NoDnsServer", service_denied ? "" : dns_.trouble());
+  conditions_.set("NamesNarrowed", "LessThanWritten", narrowed());
+}
+
+/// What the policies in use open less of than they say, as a person who wrote them elsewhere would expect.
+std::string Cluster::narrowed() const {
+  constexpr std::size_t kNamedMax = 3;
+  std::set<std::string> notes;
+  for (const InstalledPolicy* policy : parts_.policies.installed()) {
+    notes.insert(policy->image->narrowed.begin(), policy->image->narrowed.end());
+  }
+  std::string text;
+  std::size_t named = 0;
+  for (const std::string& note : notes) {
+    if (++named <= kNamedMax) {
+      text += (text.empty() ? "" : "; ") + note;
+    }
+  }
+  return named <= kNamedMax ? text : text + "; and " + std::to_string(named - kNamedMax) + " more: `postern explain`";
 }
 
 void Cluster::describe(api::ClusterStatus& status) {
@@ -164,6 +270,13 @@ void Cluster::describe(api::ClusterStatus& status) {
   status.set_synced(watch_.synced());
   status.set_trouble(watch_.trouble());
   status.set_strict(parts_.config.scope.strict);
+  status.set_policies_known(objects_known_);
+  for (const std::string& kind : policy_watch_.kinds()) {
+    status.add_kinds(kind);
+  }
+  for (const std::string& kind : policy_watch_.absent()) {
+    status.add_kinds_absent(kind);
+  }
   status.set_dns_source(dns_.source());
   status.set_cni_results(discovery_.cni_results_available());
   const PairingPlan& plan = discovery_.plan();

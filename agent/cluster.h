@@ -15,7 +15,10 @@
 #include "agent/conditions.h"
 #include "agent/kube/api_client.h"
 #include "agent/kube/cluster_watch.h"
+#include "agent/kube/policy_watch.h"
+#include "agent/object_status.h"
 #include "agent/pod_discovery.h"
+#include "agent/policy_objects.h"
 
 namespace postern {
 
@@ -27,6 +30,8 @@ class Cluster {
  public:
   /// The least time between two events, so that a policy edited in a loop does not fill etcd.
   static constexpr std::uint64_t kEventEveryMs = 60'000;
+  /// Objects that are applied together come one by one: so long they are waited for.
+  static constexpr std::uint64_t kGatherMs = 50;
 
   struct Parts {
     EventLoop& loop;
@@ -39,12 +44,15 @@ class Cluster {
     std::function<void(const std::vector<Endpoint>&)> on_upstreams;
     /// A pod's labels are others, or known now.
     std::function<void(const Sandbox&)> on_sandbox;
+    /// The policy objects are known, for the first time or others than before: the policies are to be loaded.
+    std::function<void()> on_objects;
   };
 
   /// @return invalid or not found, with what to set or mount: no way to the API server is configured.
   static Result<std::unique_ptr<Cluster>> make(Parts parts, Listener listener);
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
+  ~Cluster();
 
   Result<> start();
 
@@ -52,7 +60,14 @@ class Cluster {
   void on_link_removed(std::uint32_t ifindex) { discovery_.on_link_removed(ifindex); }
   void on_overrun();
   /// Policies are in force, or were refused because of this problem and those before stay.
-  void on_policies(const std::string& problem);
+  /// @param of_all  They were loaded when objects_known() held.
+  void on_policies(const std::string& problem, bool of_all);
+  bool objects_known() const { return objects_known_; }
+  /// Whether there are policy objects to load: the API server has told its own, or a posternd before us left what it
+  /// knew. Before that no policies are loaded: a pod would be open, or cut off, because of one that is there and was
+  /// not heard of yet.
+  bool can_load() const { return objects_known_ || restored_; }
+  PolicyObjects& objects() { return objects_; }
 
   /// For PolicyControl::select_with.
   std::string select(const PolicySet& set, const Sandbox& sandbox) const { return discovery_.select(set, sandbox); }
@@ -65,7 +80,13 @@ class Cluster {
   Cluster(Parts parts, Listener listener, std::string node, std::unique_ptr<ApiClient> client);
   void on_pod(const PodInfo& pod);
   void on_dns();
+  void on_objects_state();
+  void load_later(bool changed);
+  void judge_objects();
+  void restore_objects();
+  void save_objects() const;
   void refresh_conditions();
+  std::string narrowed() const;
   void post_refusal(const std::string& problem);
 
   Parts parts_;
@@ -76,6 +97,12 @@ class Cluster {
   PodDiscovery discovery_;
   ClusterWatch watch_;
   ClusterDns dns_;
+  PolicyObjects objects_;
+  PolicyWatch policy_watch_;
+  ObjectStatus object_status_;
+  bool objects_known_ = false;  // the API server has told them
+  bool restored_ = false;
+  EventLoop::TimerId load_timer_ = 0;
   Errc trouble_code_ = Errc::kIo;  // of the watch's last trouble
   std::string told_problem_;       // the last event
   BootNs told_at_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "agent/kube/policy_resource.h"
 #include "base/log.h"
 
 namespace postern {
@@ -123,6 +124,28 @@ KubernetesConfig read_kubernetes(const YamlField& kubernetes) {
   }
   read_pod_cidrs(kubernetes["pod_cidrs"], config.pod_cidrs);
   return config;
+}
+
+std::vector<std::string> read_kinds(const YamlField& kinds) {
+  std::vector<std::string> names;
+  std::string known;
+  for (const PolicyResource& resource : policy_resources()) {
+    known += (known.empty() ? "" : ", ") + std::string(resource.name);
+    if (!kinds.present() && resource.native) {
+      names.emplace_back(resource.name);
+    }
+  }
+  for (const YamlField& item : kinds.items()) {
+    const std::string name = item.text();
+    if (find_policy_resource(name) == nullptr) {
+      item.error("\"" + printable(name.substr(0, 80)) + "\" is no kind of policy that is known: write one of " + known);
+    } else if (std::ranges::find(names, name) != names.end()) {
+      item.error(name + " is there twice: remove one");
+    } else {
+      names.push_back(name);
+    }
+  }
+  return names;
 }
 
 }  // namespace postern

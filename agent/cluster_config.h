@@ -36,6 +36,7 @@ struct KubernetesConfig {
   std::string kubelet_config = "/var/lib/kubelet/config.yaml";  ///< Read for clusterDNS, if it is there.
   std::string cni_results = "/var/lib/cni/results";             ///< Of the container runtime's CNI, if it is there.
   std::vector<Prefix> pod_cidrs;                                ///< For `inbound: [{from: pods}]`.
+  std::vector<std::string> kinds;  ///< Policy objects to read, names as PolicyResource has them; default: the native ones.
 };
 
 /// A path that is there is taken; one that is not absolute is an error.
@@ -43,5 +44,7 @@ void read_absolute_path(const YamlField& field, std::string& path);
 
 ScopeConfig read_scope(const YamlField& scope);
 KubernetesConfig read_kubernetes(const YamlField& kubernetes);
+/// `kinds:`, the policy objects that are read of the API server.
+std::vector<std::string> read_kinds(const YamlField& kinds);
 
 }  // namespace postern

@@ -81,7 +81,7 @@ void Commands::handle(const api::ControlRequest& request, const ControlServer::R
   }
 }
 
-void Commands::on_change(const Result<PolicyControl::Change>& change) {
+void Commands::on_change(const Result<PolicyControl::Change>& change, bool of_all) {
   if (change) {
     reload_problem_.clear();
     if (change->changed) {
@@ -98,13 +98,14 @@ void Commands::on_change(const Result<PolicyControl::Change>& change) {
     log_lines("reload refused: ", change.error().message());
   }
   if (cluster_ != nullptr) {
-    cluster_->on_policies(change ? "" : first_line(change.error().message()));
+    cluster_->on_policies(change ? "" : first_line(change.error().message()), of_all);
   }
 }
 
 void Commands::apply(Result<PolicySet> set, const PolicyControl::OnChange& done) {
-  const auto tell = [this, done](Result<PolicyControl::Change> change) {
-    on_change(change);
+  const bool of_all = cluster_ == nullptr || cluster_->objects_known();
+  const auto tell = [this, done, of_all](Result<PolicyControl::Change> change) {
+    on_change(change, of_all);
     done(std::move(change));
   };
   if (set) {
@@ -116,7 +117,14 @@ void Commands::apply(Result<PolicySet> set, const PolicyControl::OnChange& done)
 }
 
 void Commands::reload(const PolicyControl::OnChange& done) {
-  apply(load_policies(parts_.config.policies, parts_.config.templates, parts_.config.inventory(), cache_), done);
+  if (waits_for_objects()) {
+    done(Error(Errc::kAgain,
+               "the API server has not told its policies yet: they are loaded with these files when it has; `postern "
+               "status` says what is wrong with it"));
+    return;
+  }
+  PolicyObjects* objects = cluster_ != nullptr ? &cluster_->objects() : nullptr;
+  apply(load_policies(parts_.config.policies, parts_.config.templates, parts_.config.inventory(), objects, cache_), done);
 }
 
 void Commands::status(const ControlServer::Respond& respond) {
@@ -152,7 +160,11 @@ void Commands::status(const ControlServer::Respond& respond) {
     added.set_sandboxes(static_cast<std::uint32_t>(
         std::ranges::count_if(sandboxes, [&](const Sandbox* sandbox) { return is_part(name, sandbox->policy); })));
   }
-  if (!parts_.dns.started()) {
+  if (waits_for_objects()) {
+    status.add_problems(
+        "no policies are in force yet: sandboxes of before go on under theirs, new ones are denied everything, until "
+        "the API server has told its policies");
+  } else if (!parts_.dns.started()) {
     status.add_problems(
         "no policies are in force yet: sandboxes of before go on under theirs, new ones are denied everything, until "
         "the policies are mended");
@@ -166,7 +178,8 @@ void Commands::status(const ControlServer::Respond& respond) {
   for (const Sandbox* sandbox : sandboxes) {
     if (!sandbox->policy.empty() && !parts_.policies.policies().has(sandbox->policy)) {
       status.add_problems("sandbox " + sandbox->interface + " is denied everything, because its policy " +
-                          sandbox->policy + " is in no file of " + parts_.config.policies);
+                          sandbox->policy + " is in no file of " + parts_.config.policies +
+                          (cluster_ != nullptr ? " and no object of the cluster" : ""));
     }
   }
   for (const std::string& problem : parts_.gate_watch.problems(SystemClock().now())) {

@@ -40,13 +40,15 @@ class Commands {
   /// Puts policies in force, or refuses those that could not be read. The outcome goes to the log, to `status`, to the
   /// cluster, and to `done`.
   void apply(Result<PolicySet> set, const PolicyControl::OnChange& done);
-  /// Loads the policy files and applies them. The outcome goes to the log, to `status`, and to `done`.
+  /// Loads the policy files and the cluster's objects and applies them. The outcome goes to the log, to `status`, and
+  /// to `done`: again, while the API server has not told its policies.
   void reload(const PolicyControl::OnChange& done);
   /// Something that stays wrong until a person mends it; shown by `status`.
   void add_problem(std::string problem) { problems_.push_back(std::move(problem)); }
 
  private:
-  void on_change(const Result<PolicyControl::Change>& change);
+  bool waits_for_objects() const { return cluster_ != nullptr && !cluster_->can_load(); }
+  void on_change(const Result<PolicyControl::Change>& change, bool of_all);
   void status(const ControlServer::Respond& respond);
   void list(const ControlServer::Respond& respond);
   void attach(const api::SandboxAttachRequest& request, const ControlServer::Respond& respond);

@@ -64,7 +64,7 @@ Config read_config(std::string_view text, const std::string& file, Diagnostics& 
     return config;  // an empty file: all defaults
   }
   const YamlField& root = documents[0];
-  root.only({"policies", "templates", "run_dir", "pin_dir", "dns", "log", "scope", "kubernetes"});
+  root.only({"policies", "templates", "run_dir", "pin_dir", "dns", "log", "scope", "kinds", "kubernetes"});
   read_absolute_path(root["policies"], config.policies);
   read_absolute_path(root["templates"], config.templates);
   read_absolute_path(root["run_dir"], config.run_dir);
@@ -73,8 +73,11 @@ Config read_config(std::string_view text, const std::string& file, Diagnostics& 
   read_log(root["log"], config);
   config.scope = read_scope(root["scope"]);
   config.kubernetes = read_kubernetes(root["kubernetes"]);
-  if (root["scope"].present() && !config.kubernetes.on) {
-    root["scope"].error("is about the pods of a cluster, and there is no kubernetes: add it, or remove this");
+  config.kubernetes.kinds = read_kinds(root["kinds"]);
+  for (const char* key : {"scope", "kinds"}) {
+    if (root[key].present() && !config.kubernetes.on) {
+      root[key].error("is about a cluster, and there is no kubernetes: add it, or remove this");
+    }
   }
   return config;
 }

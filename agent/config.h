@@ -36,6 +36,7 @@ struct Config {
   std::string control_socket() const { return run_dir + "/control.sock"; }
   std::string dns_socket() const { return run_dir + "/dns.sock"; }
   std::string sandboxes_file() const { return run_dir + "/sandboxes.json"; }
+  std::string policy_objects_file() const { return run_dir + "/policy-objects.json"; }
   /// What policies are compiled against.
   Inventory inventory() const {
     Inventory inventory;

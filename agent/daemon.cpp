@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -60,8 +61,8 @@ class Daemon {
         gate_watch_(loop, *gate_, sandboxes_),
         commands_({config_, *gate_, dns_, sandboxes_, policies_, *server_, gate_watch_}) {}
 
-  /// @param first  the policies, or why they cannot be read.
-  Result<> start(Result<PolicySet> first) {
+  /// @param first  the policies. Absent on a cluster: there they are loaded when the API server has told its own.
+  Result<> start(std::optional<PolicySet> first) {
     policies_.listen(
         {.on_sandbox = [this](const Sandbox& sandbox) { server_->tell_observers(describe(sandbox)); },
          .on_sandbox_gone = [this](std::uint32_t id) { server_->tell_observers(observer_sandbox_gone(id)); },
@@ -87,7 +88,9 @@ class Daemon {
     if (cluster_) {
       POSTERN_RETURN_IF_ERROR(cluster_->start());
     }
-    commands_.apply(std::move(first), [](const auto&) {});
+    if (first) {
+      commands_.apply(std::move(*first), [](const auto&) {});
+    }
     server_->serve([this](const api::ControlRequest& request,
                           const ControlServer::Respond& respond) { commands_.handle(request, respond); },
                    [this](std::uint64_t observer) { greet_observer(observer); });
@@ -120,7 +123,8 @@ class Daemon {
     auto cluster =
         Cluster::make({loop_, *gate_, sandboxes_, policies_, config_},
                       {.on_upstreams = [this](const std::vector<Endpoint>& upstreams) { feed_settings(upstreams); },
-                       .on_sandbox = [this](const Sandbox& sandbox) { server_->tell_observers(describe(sandbox)); }});
+                       .on_sandbox = [this](const Sandbox& sandbox) { server_->tell_observers(describe(sandbox)); },
+                       .on_objects = [this] { reload(); }});
     if (!cluster) {
       return std::move(cluster).error();
     }
@@ -315,10 +319,14 @@ Result<> run_daemon(Config config, const std::string& observer_user) {
   }
   // Before the kernel is touched. Policies that cannot be read at start are fatal where a person attaches sandboxes:
   // there is no last good state to keep. On a cluster pods go on being made, and one in scope must not run open because
-  // of it: what is attached goes on as it is, and new pods in scope are held until the policies are mended.
-  auto policies = load_policies(config.policies, config.templates, config.inventory());
-  if (!policies && !config.kubernetes.on) {
-    return std::move(policies).error();
+  // of it: what is attached goes on as it is, and new pods in scope are held until policies are told and can be read.
+  std::optional<PolicySet> first;
+  if (!config.kubernetes.on) {
+    auto policies = load_policies(config.policies, config.templates, config.inventory());
+    if (!policies) {
+      return std::move(policies).error();
+    }
+    first = std::move(*policies);
   }
   auto gate = Gate::load(config.pin_dir);
   if (!gate) {
@@ -326,7 +334,7 @@ Result<> run_daemon(Config config, const std::string& observer_user) {
   }
   const std::string folder = config.policies;
   Daemon daemon(**loop, std::move(config), std::move(*server), std::move(*gate));
-  POSTERN_RETURN_IF_ERROR(daemon.start(std::move(policies)));
+  POSTERN_RETURN_IF_ERROR(daemon.start(std::move(first)));
   spdlog::info("posternd {} is up; policies in {}", POSTERN_VERSION, folder);
   return (*loop)->run();
 }

@@ -303,9 +303,9 @@ void PodDiscovery::report(const PairingWorld& world) {
   parts_.conditions.set("NoPolicies", "FolderEmpty",
                         none
                             ? "there is no policy in " + parts_.config.policies +
-                                  ", so new pods in scope are denied everything until the first one comes: apply the "
-                                  "ConfigMap postern-policies (the kubelet may take a minute to bring it), or take the "
-                                  "label postern.dev/enforce off the namespace"
+                                  " and no policy object, so new pods in scope are denied everything until the first "
+                                  "one comes: apply an EgressPolicy, or the ConfigMap postern-policies (the kubelet may "
+                                  "take a minute to bring it), or take the label postern.dev/enforce off the namespace"
                             : "");
   const auto lost = find_lost(world);
   parts_.conditions.set("PodWithoutGate", "NoInterfaceFound",

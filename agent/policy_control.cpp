@@ -34,9 +34,17 @@ std::shared_ptr<const PolicyImage> deny_all(const std::string& key) {
   return compile(nothing, Inventory(), none);
 }
 
-/// A policy that is gone denies everything; policies that do not go together are an error.
+/// A policy that is gone denies everything. Policies that do not go together are an error, or deny everything too.
 Result<std::shared_ptr<const PolicyImage>> image_for(const PolicySet& set, const std::string& key) {
-  return set.has(key) ? set.image_of(key) : deny_all(key);
+  if (!set.has(key)) {
+    return deny_all(key);
+  }
+  auto image = set.image_of(key);
+  if (!image && set.clashes_alone) {
+    spdlog::error("pods under {} are denied everything: {}", key, image.error().message());
+    return deny_all(key);
+  }
+  return image;
 }
 
 bool same_policies(const PolicySet& a, const PolicySet& b) {

@@ -35,6 +35,7 @@ Result<> for_each_file(const std::string& folder, const EachFile& each) {
 Result<PolicySet> load_policies(const std::string& policy_folder,
                                 const std::string& template_folder,
                                 const Inventory& inventory,
+                                PolicyObjects* objects,
                                 std::shared_ptr<PolicyCache> cache) {
   Diagnostics diagnostics;
   std::vector<AllowlistTemplate> unlinked;
@@ -47,7 +48,11 @@ Result<PolicySet> load_policies(const std::string& policy_folder,
   if (!templates_read && templates_read.error().code() != Errc::kNotFound) {
     return templates_read.error();
   }
-  const TemplateSet templates = link_templates(std::move(unlinked), diagnostics);
+  if (objects != nullptr) {
+    template_texts += objects->template_texts();
+  }
+  const TemplateSet templates = objects != nullptr ? objects->link(std::move(unlinked), diagnostics)
+                                                   : link_templates(std::move(unlinked), diagnostics);
   PolicySet set;
   set.inventory = inventory;
   set.cache = std::move(cache);
@@ -60,6 +65,9 @@ Result<PolicySet> load_policies(const std::string& policy_folder,
   }
   for (const Diagnostic& warning : diagnostics.warnings()) {
     set.warnings.push_back(warning.to_string());
+  }
+  if (objects != nullptr) {
+    objects->add_to(set, templates);
   }
   return set;
 }

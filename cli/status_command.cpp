@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -32,6 +33,9 @@ nlohmann::json to_json(const api::ClusterStatus& cluster) {
       {"synced", cluster.synced()},
       {"trouble", cluster.trouble()},
       {"enforce", cluster.strict() ? "strict" : "selected"},
+      {"policies_known", cluster.policies_known()},
+      {"kinds", std::vector<std::string>(cluster.kinds().begin(), cluster.kinds().end())},
+      {"kinds_absent", std::vector<std::string>(cluster.kinds_absent().begin(), cluster.kinds_absent().end())},
       {"dns_source", cluster.dns_source()},
       {"cni_results", cluster.cni_results()},
       {"pods",
@@ -64,6 +68,12 @@ void print_cluster(const api::ClusterStatus& cluster) {
   std::printf("pods        %u in scope: %u attached, %u that no policy selects (%s), %u without an interface\n",
               cluster.pods_in_scope(), cluster.pods_attached(), cluster.pods_unselected(),
               cluster.strict() ? "denied everything" : "open", cluster.pods_waiting());
+  if (cluster.kinds_size() > 0) {
+    const std::string absent = joined(cluster.kinds_absent());
+    std::printf("objects     %s%s%s\n", joined(cluster.kinds()).c_str(),
+                cluster.policies_known() ? "" : ": not told by the API server yet",
+                absent.empty() ? "" : ("; the API server has no " + absent).c_str());
+  }
   const auto& window = cluster.window();
   std::printf("discovery   %llu new interfaces, open for %.1f ms (last) and %.1f ms (most); %llu shut on suspicion, "
               "%llu of these let go, %u shut now\n",
@@ -110,13 +120,14 @@ void print_text(const api::StatusReply& status) {
     print_cluster(status.cluster());
   }
   std::printf("sandboxes   %u\n", status.sandboxes());
-  std::printf("policies    %d in %s\n", status.policies_size(), status.policy_folder().c_str());
+  std::printf("policies    %d in %s%s\n", status.policies_size(), status.policy_folder().c_str(),
+              status.cluster().kinds_size() > 0 ? " and objects of the cluster" : "");
   if (status.policies_size() > 0) {
     std::printf("\n");
-    TextTable table({"POLICY", "RULES", "SANDBOXES", "FILE"});
+    TextTable table({"POLICY", "RULES", "SANDBOXES", "WRITTEN IN"});
     for (const auto& policy : status.policies()) {
       table.add({policy.name(), std::to_string(policy.rules()), std::to_string(policy.sandboxes()),
-                 policy.file() + ":" + std::to_string(policy.line())});
+                 policy.file() + (policy.line() == 0 ? "" : ":" + std::to_string(policy.line()))});
     }
     table.print();
   }
@@ -126,6 +137,13 @@ void print_text(const api::StatusReply& status) {
   for (const std::string& problem : status.problems()) {
     std::printf("\nproblem: %s\n", problem.c_str());
   }
+}
+
+/// A policy that opens less than its author may think is told, but it is nothing to be mended.
+bool is_well(const api::StatusReply& status) {
+  return status.problems().empty() &&
+         std::ranges::all_of(status.cluster().conditions(),
+                             [](const api::Condition& condition) { return condition.type() == "NamesNarrowed"; });
 }
 
 /// For a supervisor. Ready: it enforces, and sandboxes can resolve. A problem in a policy is not one of the process:
@@ -165,8 +183,7 @@ void add_status_command(CLI::App& app, CliContext& context) {
       return check_status(context, *check, reply->status());
     }
     *output == "json" ? print_json(reply->status()) : print_text(reply->status());
-    const bool well = reply->status().problems().empty() && reply->status().cluster().conditions().empty();
-    context.exit_status = well ? 0 : 3;
+    context.exit_status = is_well(reply->status()) ? 0 : 3;
   });
   command->footer("Exit status: 0 when all is well, 3 when something needs attention, 1 when posternd cannot be asked.");
 }

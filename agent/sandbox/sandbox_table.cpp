@@ -2,11 +2,8 @@
 #include "agent/sandbox/sandbox_table.h"
 
 #include <net/if.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 #include <set>
 
 #include "base/link_local.h"
@@ -209,14 +206,7 @@ Result<> SandboxTable::save() const {
   for (const auto& [id, sandbox] : sandboxes_) {
     list.push_back(&sandbox);
   }
-  const std::string text = to_json(list) + "\n";
-  const std::string fresh = file_ + ".new";
-  Fd out(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  if (!out || ::write(out.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
-      ::rename(fresh.c_str(), file_.c_str()) != 0) {
-    return Error::from_errno("writing " + file_, errno);
-  }
-  return {};
+  return replace_text_file(file_, to_json(list) + "\n");
 }
 
 }  // namespace postern

@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests"))
 from lab import CommandFailed, Lab, wait_until  # noqa: E402
 from lab.cleanup import what_is_left  # noqa: E402
 
-from e2e import agent_pod, live_changes, outages  # noqa: E402
+from e2e import agent_pod, live_changes, outages, policy_objects  # noqa: E402
 from e2e.cluster import Cluster  # noqa: E402
 from e2e.machine import Snapshot  # noqa: E402
 from e2e.postern import SCOPE_LABEL, Postern  # noqa: E402
@@ -88,6 +88,8 @@ def live(story, postern, pod):
     live_changes.label_edit(story, postern, pod)
     story.part("A policy with a mistake")
     live_changes.broken_policy(story, postern, pod)
+    story.part("A policy as an object")
+    policy_objects.objects(story, postern, pod)
     story.part("The API server is away")
     outages.api_server_away(story, postern, pod)
     story.part("No permission to list pods")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A scripted Kubernetes API server: lists, watches, one Service and events, over TLS, on the node's loopback.
+"""A scripted Kubernetes API server: lists, watches, one Service, events and policy objects, over TLS, on the node's loopback.
 
 For what depends on *when* posternd hears of something, which a real control plane does not let a test
 choose. That posternd and a real API server understand each other is what tests/e2e shows.
@@ -25,6 +25,8 @@ class ApiServer:
     put_pod, put_namespace, remove_pod, remove_namespace: what the cluster is. kubeconfig: path of one for it.
     start, stop: the server; while it is stopped nobody listens. service: the Service kube-system/kube-dns or None.
     forbid: paths' first parts that are answered with 403. events: what was posted.
+    define: a kind of policy objects; of others it says 404. put_policy, remove_policy, condition_of: its objects.
+    hold: paths' first parts whose answers wait until it is empty. patches: how many statuses were written.
     """
 
     def __init__(self, namespace, folder, node="lab-node"):
@@ -34,6 +36,7 @@ class ApiServer:
         self.objects = {"pods": {}, "namespaces": {}}
         self.log = []  # (version, kind, watch event)
         self.service, self.forbid, self.events = None, (), []
+        self.hold, self.patches, self.plurals, self.kinds = (), 0, {}, {}
         self.server = None
         os.makedirs(folder, exist_ok=True)
         self._make_certificate()
@@ -105,6 +108,52 @@ class ApiServer:
 
     def remove_pod(self, space, name):
         self._remove("pods", f"{space}/{name}")
+
+    def define(self, kind, plural, api_version="postern.dev/v1alpha1"):
+        with self.lock:
+            self.objects[plural] = {}
+            self.plurals[f"/apis/{api_version}/{plural}"] = plural
+            self.kinds[kind] = (plural, api_version)
+
+    def put_policy(self, kind, name, spec, space=None):
+        """Its generation counts the changes of its spec, as the API server does it; its status stays."""
+        plural, api_version = self.kinds[kind]
+        key = f"{space}/{name}"
+        before = self.objects[plural].get(key)
+        thing = {"kind": kind, "apiVersion": api_version, "spec": spec,
+                 "metadata": {"name": name, "uid": f"uid-{kind}-{key}",
+                              "generation": before["metadata"]["generation"] + 1 if before else 1}}
+        if space:
+            thing["metadata"]["namespace"] = space
+        if before and "status" in before:
+            thing["status"] = before["status"]
+        self._put(plural, key, thing)
+
+    def remove_policy(self, kind, name, space=None):
+        self._remove(self.kinds[kind][0], f"{space}/{name}")
+
+    def condition_of(self, kind, name, space=None):
+        """The condition Accepted that posternd wrote, or None."""
+        with self.lock:
+            status = self.objects[self.kinds[kind][0]][f"{space}/{name}"].get("status", {})
+        return next((each for each in status.get("conditions", []) if each["type"] == "Accepted"), None)
+
+    def write_status(self, path, patch):
+        """@return HTTP status, body."""
+        parts = path.split("/")  # "", apis, GROUP, VERSION, [namespaces, NAME,] PLURAL, NAME, status
+        space = parts[5] if parts[4] == "namespaces" else None
+        plural, name = parts[-3], parts[-2]
+        with self.lock:
+            thing = self.objects.get(plural, {}).get(f"{space}/{name}")
+        if thing is None:
+            return 404, {"kind": "Status", "code": 404, "message": f"{path} not found"}
+        if patch["metadata"]["resourceVersion"] != thing["metadata"]["resourceVersion"]:
+            return 409, {"kind": "Status", "code": 409, "message": "the object has been modified"}
+        changed = json.loads(json.dumps(thing))
+        changed["status"] = patch["status"]
+        self.patches += 1
+        self._put(plural, f"{space}/{name}", changed)
+        return 200, changed
 
     # The server
 
@@ -181,9 +230,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self._refuse(401, "Unauthorized")
         if url.path.startswith(api.forbid) and api.forbid:
             return self._refuse(403, f"{url.path} is forbidden")
+        while api.hold and url.path.startswith(api.hold) and not self.server.ending:
+            time.sleep(WATCH_POLL_S)
         if url.path == "/api/v1/namespaces/kube-system/services/kube-dns":
             return self._answer(200, api.service) if api.service else self._refuse(404, "services \"kube-dns\" not found")
-        kind = {"/api/v1/pods": "pods", "/api/v1/namespaces": "namespaces"}.get(url.path)
+        kind = {"/api/v1/pods": "pods", "/api/v1/namespaces": "namespaces", **api.plurals}.get(url.path)
         if kind is None:
             return self._refuse(404, "no such thing")
         if kind == "pods" and query.get("fieldSelector") != f"spec.nodeName={api.node}":
@@ -202,6 +253,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self._refuse(403, f"{self.path} is forbidden")
         api.events.append(body)
         self._answer(201, body)
+
+    def do_PATCH(self):  # noqa: N802: the base class's name
+        api = self.server.api
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if api.forbid and self.path.startswith(api.forbid):
+            return self._refuse(403, f"{self.path} is forbidden")
+        if self.headers["Content-Type"] != "application/merge-patch+json" or not self.path.endswith("/status"):
+            return self._refuse(415, f"{self.headers['Content-Type']} of {self.path}")
+        return self._answer(*api.write_status(self.path, body))
 
     def _chunk(self, data):
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")

@@ -190,7 +190,7 @@ def api_away(_lab, gate):
     is_shut(pod)
     gate.daemons["posternd"].stop()
     is_shut(pod)
-    gate.start_posternd()
+    gate.start_posternd()  # by the policy objects that it left on record
     wait_until(lambda: conditions(gate, "ApiServerUnreachable"), "the condition", 10)
     under(gate, pod, "agents/agent", "one")
     is_shut(pod)

@@ -90,7 +90,14 @@ class World:
     pods = {}
 
 
-def prepare(lab):
+def knows(gate):
+    """posternd has heard of pods, namespaces and policy objects, and its policies are in force."""
+    status = gate.status()
+    return status["cluster"]["synced"] and status["cluster"]["policies_known"] and status["generation"] > 0
+
+
+def prepare(lab, policies=None, *, resources=(), **config):
+    """resources: [(kind, plural, apiVersion)], the policy objects that the cluster knows. config: more of postern.yaml."""
     World.api = ApiServer(lab.node, os.path.join(lab.folder, "api"))
     lab.undo.add(World.api.stop)
     World.cni = os.path.join(lab.folder, "cni")
@@ -98,13 +105,16 @@ def prepare(lab):
     World.api.put_namespace("agents", SCOPED)
     World.api.put_namespace("web")
     World.api.put_namespace("kube-system")
+    for resource in resources:
+        World.api.define(*resource)
     World.api.start()
-    gate = lab.gate(POLICIES, observer=True,
-                    config={"kubernetes": {"kubeconfig": World.api.kubeconfig, "node": "lab-node",
+    gate = lab.gate(POLICIES if policies is None else policies, observer=True,
+                    config={**config,
+                            "kubernetes": {"kubeconfig": World.api.kubeconfig, "node": "lab-node",
                                            "kubelet_config": os.path.join(lab.folder, "none"),
                                            "cni_results": World.cni}})
     gate.start()
-    wait_until(lambda: cluster(gate)["synced"], "posternd to know the cluster", 10)
+    wait_until(lambda: knows(gate), "posternd to know the cluster and its policies", 15)
     return gate
 
 

@@ -12,5 +12,6 @@ list(APPEND UNIT_TEST_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/agent_pod_addresses_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/agent_pod_pairing_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/agent_pod_scope_test.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/agent_policy_objects_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/agent_sandbox_test.cpp)
 list(APPEND UNIT_TEST_LIBS postern_agent)

@@ -59,7 +59,11 @@ TEST_CASE("cluster config: kubernetes alone turns it on, with defaults", "[agent
     CHECK(config.kubernetes.cni_results == "/var/lib/cni/results");
     CHECK(config.scope.label == "postern.dev/enforce");
     CHECK_FALSE(config.scope.strict);
+    CHECK(config.kubernetes.kinds ==
+          std::vector<std::string>{"EgressPolicy", "ClusterEgressPolicy", "AllowlistTemplate"});
   }
+  CHECK(good("kubernetes: {}\nkinds: []\n").kubernetes.kinds.empty());
+  CHECK(good("kubernetes: {}\nkinds: [NetworkPolicy]\n").kubernetes.kinds == std::vector<std::string>{"NetworkPolicy"});
   CHECK_FALSE(good("").kubernetes.on);
   CHECK_FALSE(good("log: {level: info}\n").kubernetes.on);
 }
@@ -78,6 +82,10 @@ TEST_CASE("cluster config: what is wrong is said with its place", "[agent]") {
   CHECK_THAT(error_of("kubernetes: {}\nscope: {namespaces: [Agents]}\n"), ContainsSubstring("lower case"));
   CHECK_THAT(error_of("kubernetes: {}\nscope: {except: agents}\n"), ContainsSubstring("expected a list"));
   CHECK_THAT(error_of("scope: {enforce: strict}\n"), ContainsSubstring("there is no kubernetes"));
+  CHECK_THAT(error_of("kinds: [EgressPolicy]\n"), ContainsSubstring("there is no kubernetes"));
+  CHECK_THAT(error_of("kubernetes: {}\nkinds: [ClusterNetworkPolicy]\n"),
+             ContainsSubstring("ClusterNetworkPolicy.networking.k8s.aws"));
+  CHECK_THAT(error_of("kubernetes: {}\nkinds: [EgressPolicy, EgressPolicy]\n"), ContainsSubstring("there twice"));
 }
 
 TEST_CASE("config: the search list of a resolv.conf", "[agent]") {

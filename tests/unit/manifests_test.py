@@ -92,7 +92,7 @@ def check_rules():
     check(len(ours) == 3, f"policies/policy_reader.cpp: {sorted(ours)}")
 
     def read_of(kinds):
-        return {(group, plural, verb) for group, plural in kinds for verb in ("get", "list", "watch")}
+        return {(group, plural, verb) for group, plural in kinds for verb in ("list", "watch")}
 
     for folder, wanted in (("base", {("", *pair) for pair in VERBS} | read_of(ours) | {(OURS, f"{plural}/status", "patch") for _, plural in ours}),
                            ("other-kinds", {("", "events", "create")} | read_of(others))):
