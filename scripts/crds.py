@@ -24,9 +24,9 @@ The three kinds of `{GROUP}/{VERSION}`, the same in a file and in the API server
 - The API server refuses what breaks a type, a limit or a rule of these tables when it is applied; the rules that have CEL since
   Kubernetes 1.25. Limits of length, of items or characters, are the API server's. All else Postern refuses too, in files as
   well and whatever the API server's version, and more that a schema cannot say.
-- A field that is not here is an error. `kubectl` says so when you apply the object. A client that does not ask the API server to
-  be strict has it dropped there, with a warning, before Postern sees it: apply with `kubectl`, or have `postern policy check`
-  look at the file first.
+- A field of `spec` that is not here is an error, and Postern is who says so: the object is refused with the condition `Accepted`.
+  The API server keeps such a field, where it would drop it by default: a misspelt `deny` must not vanish and leave a policy that
+  opens more than it was written to. `postern policy check` finds it before.
 - Words that YAML takes for a number or a truth value (`"123456789012"`, `"yes"`) are written in quotes, but for ports and
   for values of parameters.
 """
@@ -39,8 +39,19 @@ def pruned(schema):
     return [pruned(item) for item in schema] if isinstance(schema, list) else schema
 
 
+def unpruned(schema):
+    """With what it does not know kept, for Postern to refuse: see the reference."""
+    if isinstance(schema, dict):
+        below = {key: unpruned(value) for key, value in schema.items()}
+        return {**below, "x-kubernetes-preserve-unknown-fields": True} if "properties" in schema and schema.get("type") == "object" else below
+    return [unpruned(item) for item in schema] if isinstance(schema, list) else schema
+
+
 def manifest(crd):
-    return HEAD + yaml.safe_dump(pruned(crd), sort_keys=False, width=130, allow_unicode=True, default_flow_style=False)
+    crd = pruned(crd)
+    fields = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+    fields["spec"] = unpruned(fields["spec"])
+    return HEAD + yaml.safe_dump(crd, sort_keys=False, width=130, allow_unicode=True, default_flow_style=False)
 
 
 # ---- The reference ----

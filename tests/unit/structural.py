@@ -15,7 +15,7 @@ Loader.yaml_implicit_resolvers = {first: [(tag, pattern) for tag, pattern in res
 TYPES = {"object": dict, "array": list, "string": str, "integer": int}
 ANYTHING = "x-kubernetes-preserve-unknown-fields"
 RULES = "x-kubernetes-validations"
-UNKNOWN = "unknown field"  # the API server drops it; kubectl is who refuses it
+UNKNOWN = "unknown field"  # the API server keeps it in a spec; Postern is who refuses it
 
 
 def documents(text):
@@ -71,7 +71,7 @@ def judge(schema, value, path="", cel=True):
         for name, below in value.items():
             if name in properties or isinstance(others, dict):
                 yield from judge(properties.get(name, others), below, f"{path}.{name}", cel)
-            elif not schema.get(ANYTHING) and path != ".metadata":  # what an object's metadata has, every API server knows
+            elif (not schema.get(ANYTHING) or kind) and path != ".metadata":  # what metadata has, every API server knows
                 yield f"{path}.{name}: {UNKNOWN}"
     if isinstance(value, list):
         for index, below in enumerate(value):
@@ -115,7 +115,7 @@ def faults(schema, path="", count=1):
             if not seen_by_cel(schema.get("properties", {}).get(name, {})):
                 yield f"{path}: CEL cannot see {name}: {rule['rule']}"
     for name, below in schema.get("properties", {}).items():
-        if RULES in str(below) and schema.get(ANYTHING):
+        if RULES in str(below) and "type" not in schema:
             yield f"{path}.{name}: a rule in what CEL cannot see"
         yield from faults(below, f"{path}.{name}", count)
     if "items" in schema:
