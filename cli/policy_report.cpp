@@ -38,14 +38,15 @@ void print_policies(const CheckReport& report) {
       continue;
     }
     ++right;
-    const auto cell = [&](RuleKind kind) { return std::to_string(count(*policy.image, kind)); };
+    const PolicyImage& image = *policy.image;  // clang 14 captures no structured binding
+    const auto cell = [&](RuleKind kind) { return std::to_string(count(image, kind)); };
     std::vector<std::string> row{name,
                                  cell(RuleKind::kAllowName),
                                  cell(RuleKind::kLookupOnly),
                                  cell(RuleKind::kAllowCidr),
                                  cell(RuleKind::kDenyCidr),
                                  cell(RuleKind::kInbound),
-                                 std::to_string(policy.image->rules.size()),
+                                 std::to_string(image.rules.size()),
                                  policy.place.file + ":" + std::to_string(policy.place.line)};
     if (report.has_inventory) {
       row.insert(row.begin() + 1, std::to_string(pods_of(*policy.model, report.policies.inventory)));

@@ -11,6 +11,8 @@ namespace {
 
 using Kind = Assertion::Kind;
 
+constexpr std::size_t kRulesShown = 4;  // in a failure's text
+
 bool is_lookup(const Assertion& assertion) {
   return assertion.kind == Kind::kResolves || assertion.kind == Kind::kRefuses;
 }
@@ -85,13 +87,44 @@ std::optional<AssertionResult> find_open_family(const Assertion& assertion, cons
     if (assertion.port == 0 ? open.empty() : !open.contains(assertion.protocol, assertion.port)) {
       continue;
     }
-    AssertionResult result{false, "every address is open on " + open.to_string() + ", whatever name leads there", {}};
+    AssertionResult result{false,
+                           std::string(entry.prefix.is_v4() ? "IPv4" : "IPv6") + " as a whole is open on " +
+                               open.to_string() + ", whatever name leads there",
+                           {}};
     if (const Rule* rule = image.find_rule(entry.verdict.allow_rule)) {
       result.rules.push_back(rule);
     }
     return result;
   }
   return std::nullopt;
+}
+
+/// Where no address is left that CIDR rules do not deny, names open nothing: denials go before grants.
+std::optional<AssertionResult> find_closed_world(const Assertion& assertion,
+                                                 const AssertionResult& allowed,
+                                                 const PolicyImage& image) {
+  const auto denies = [&](const CidrEntry& entry) {
+    const PortSet& deny = entry.verdict.deny;
+    return assertion.port != 0
+               ? deny.contains(assertion.protocol, assertion.port)
+               : std::ranges::all_of(allowed.rules, [&](const Rule* rule) { return deny.covers(rule->ports); });
+  };
+  AssertionResult result{false, "every address is denied there, and a denial goes before names", {}};
+  std::size_t whole = 0;
+  for (const CidrEntry& entry : image.cidrs) {
+    if (!denies(entry)) {
+      return std::nullopt;
+    }
+    if (entry.prefix.family_bits() != 0) {
+      continue;
+    }
+    ++whole;
+    const Rule* rule = image.find_rule(entry.verdict.deny_rule);
+    if (rule != nullptr && std::ranges::find(result.rules, rule) == result.rules.end()) {
+      result.rules.push_back(rule);
+    }
+  }
+  return whole == 2 ? std::optional(result) : std::nullopt;
 }
 
 std::string words_of(const Rule& rule) {
@@ -143,6 +176,9 @@ AssertionResult judge(const Assertion& assertion, const PolicyImage& image) {
   if (result.holds && assertion.names && assertion.kind == Kind::kDenies) {
     return find_open_family(assertion, image).value_or(result);
   }
+  if (result.holds && assertion.names && assertion.kind == Kind::kAllows) {
+    return find_closed_world(assertion, result, image).value_or(result);
+  }
   return result;
 }
 
@@ -168,8 +204,11 @@ Diagnostic failure_of(const Assertion& assertion, const AssertionResult& result,
   std::string text =
       "asserted: " + std::string(verb_of(assertion.kind)) + " " + printable(assertion.text) + "; but " + result.verdict;
   std::string says;
-  for (const Rule* rule : result.rules) {
-    says += (says.empty() ? ", by " : ", ") + words_of(*rule);
+  for (std::size_t i = 0; i < std::min(result.rules.size(), kRulesShown); ++i) {
+    says += (i == 0 ? ", by " : ", ") + words_of(*result.rules[i]);
+  }
+  if (result.rules.size() > kRulesShown) {
+    says += " and " + std::to_string(result.rules.size() - kRulesShown) + " more";
   }
   for (const Place& place : says.empty() ? of_case.places : std::vector<Place>()) {
     says += (says.empty() ? " (" : ", ") + place.to_string();

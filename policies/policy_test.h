@@ -70,8 +70,8 @@ struct AssertionResult {
   std::vector<const Rule*> rules;  ///< That say so. They live in the image.
 };
 
-/// Judges one assertion by the image of a sandbox's policies. Which addresses a name has is not known here: that a
-/// name is denied says nothing of addresses which CIDR rules open, unless these are all there are.
+/// Judges one assertion by the image of a sandbox's policies. Which addresses a name has is not known here: CIDR rules
+/// count for it only where they open a whole address family, or leave no address open.
 AssertionResult judge(const Assertion& assertion, const PolicyImage& image);
 
 /// A test's policies put together, and what they say to each assertion.

@@ -164,17 +164,58 @@ TEST_CASE("policy test: a failure says what was asserted and which rule says oth
   CHECK_THAT(outcome(assertion, set), ContainsSubstring(failure));
 }
 
-TEST_CASE("policy test: no name is denied where every address is open", "[policies]") {
+TEST_CASE("policy test: no name is denied where a whole address family is open", "[policies]") {
   const PolicySet set = set_of(policy_text(
       "  allow:\n  - cidrs: [0.0.0.0/0]\n    ports: [443, 25]\n  deny:\n  - cidrs: [0.0.0.0/0]\n    ports: [25]\n"));
   for (const char* target : {"*.workers.dev", "a.example", "a.example:443"}) {
     CHECK_THAT(
         outcome("denies: [\"" + std::string(target) + "\"]", set),
-        ContainsSubstring("; but every address is open on 443/tcp, whatever name leads there, by allow 0.0.0.0/0"));
+        ContainsSubstring("; but IPv4 as a whole is open on 443/tcp, whatever name leads there, by allow 0.0.0.0/0"));
   }
   CHECK(outcome("denies: [\"*.workers.dev:80\"]", set) == "holds");
   CHECK(outcome("denies: [\"a.example:25\"]", set) == "holds");
   CHECK(outcome("refuses: [\"*.workers.dev\"]", set) == "holds");  // it does not resolve all the same
+}
+
+TEST_CASE("policy test: no name is allowed where every address is denied", "[policies]") {
+  constexpr std::string_view kNames =
+      "  selector: {}\n  allow:\n  - names: [a.example.com]\n    ports: [25, 443]\n  deny:\n  - cidrs: [0.0.0.0/0]\n   "
+      " ports: "
+      "[25]\n";
+  const PolicySet v4 = set_of(policy_text(kNames));
+  CHECK(outcome("allows: [\"a.example.com:25\"]", v4) == "holds");  // by IPv6
+  const PolicySet both = set_of(policy_text(std::string(kNames) + "  - cidrs: [\"::/0\"]\n    ports: [25]\n"));
+  CHECK_THAT(
+      outcome("allows: [\"a.example.com:25\"]", both),
+      ContainsSubstring("; but every address is denied there, and a denial goes before names, by deny ::/0 25/tcp"));
+  CHECK(outcome("allows: [\"a.example.com:443\"]", both) == "holds");
+  CHECK(outcome("allows: [a.example.com]", both) == "holds");
+}
+
+TEST_CASE("policy test: a NetworkPolicy beside an allowlist", "[policies]") {
+  const auto [egress, holds] = GENERATE(table<std::string, bool>({
+      {"[]", false},                                      // nothing goes out, whatever resolves
+      {"[{to: [{ipBlock: {cidr: 10.0.0.0/8}}]}]", true},  // the name may lead there
+      {"[{to: [{ipBlock: {cidr: 10.0.0.0/8}}], ports: [{protocol: TCP, port: 80}]}]", false},
+      {"[{to: [{ipBlock: {cidr: 0.0.0.0/0}}]}]", true},
+  }));
+  const PolicySet set = set_of(
+      "apiVersion: postern.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: a, namespace: shop}\n"
+      "spec: {selector: {}, allow: [{names: [api.example.com]}]}\n---\n"
+      "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: b, namespace: shop}\n"
+      "spec: {podSelector: {}, policyTypes: [Egress], egress: " +
+      egress + "}\n");
+  const auto tests = tests_of(std::string(kHead) +
+                              "tests: [{name: it, sandbox: {namespace: shop}, allows: [\"api.example.com:443\"]}]\n");
+  INFO(egress);
+  CHECK(judge_case(tests[0].cases[0], set).results.at(0).holds == holds);
+}
+
+TEST_CASE("policy test: a failure shows some rules of many", "[policies]") {
+  const PolicySet set = set_of(policy_text(
+      "  allow:\n  - names: [a.example.com, b.example.com, c.example.com, d.example.com, e.example.com]\n"));
+  CHECK_THAT(outcome("allows: [\"*.example.com\"]", set),
+             ContainsSubstring("d.example.com 443/tcp") && ContainsSubstring(") and 1 more"));
 }
 
 constexpr std::string_view kTwoPolicies = R"(apiVersion: postern.dev/v1alpha1
