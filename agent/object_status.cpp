@@ -30,6 +30,14 @@ std::string hash_of(std::string_view text) {
   return hex;
 }
 
+/// Without what the reader sees already: which object it is about.
+std::string without_title(std::string text, const std::string& title) {
+  for (std::size_t at = text.find(title + ": "); at != std::string::npos; at = text.find(title + ": ", at)) {
+    text.erase(at, title.size() + 2);
+  }
+  return text;
+}
+
 EventNote note_of(const PolicyResource& resource, const PolicyObject& object, const ObjectCondition& wanted) {
   constexpr std::size_t kNameMax = 200;  // an event's own may have 253
   EventNote note;
@@ -82,7 +90,8 @@ ObjectCondition ObjectStatus::condition_of(const PolicyObjects::Verdict& verdict
   }
   const std::string what =
       verdict.former_stays ? "; as it was before it stays in force" : "; nothing of it is in force";
-  condition.message = verdict.problem.substr(0, kMessageMax) + what;
+  const std::string problem = without_title(verdict.problem, verdict.resource->title_of(*verdict.object));
+  condition.message = problem.substr(0, kMessageMax) + what;
   return condition;
 }
 

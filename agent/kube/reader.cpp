@@ -301,7 +301,9 @@ ApiStatus status_of(const Json& json) {
     status.code = number >= 100 && number <= 599 ? static_cast<int>(number) : 0;
   }
   status.reason = printable(text_of(&json, "reason").substr(0, kStatusTextMax));
-  status.message = printable(text_of(&json, "message").substr(0, kStatusTextMax));
+  std::string message = text_of(&json, "message").substr(0, kStatusTextMax);
+  std::ranges::replace(message, '"', '\'');  // it names things in quotes, which printable() would escape
+  status.message = printable(message);
   return status;
 }
 
