@@ -68,8 +68,8 @@ Cluster::Cluster(Parts parts, Listener listener, std::string node, std::unique_p
              node_,
              {.on_pod = [this](const PodInfo& pod) { on_pod(pod); },
               .on_pod_gone = [this](const std::string&) { discovery_.look_again(); },
-              .on_namespace = [this](const NamespaceInfo&) { discovery_.look_again(); },
-              .on_namespace_gone = [this](const std::string&) { discovery_.look_again(); },
+              .on_namespace = [this](const NamespaceInfo&) { on_namespaces(); },
+              .on_namespace_gone = [this](const std::string&) { on_namespaces(); },
               .on_synced =
                   [this] {
                     spdlog::info("{} pods of {} and {} namespaces are known", watch_.pods().size(), node_,
@@ -91,7 +91,8 @@ Cluster::Cluster(Parts parts, Listener listener, std::string node, std::unique_p
                                const PolicyObject& object) { load_later(objects_.put(resource, object)); },
            .on_gone = [this](const PolicyResource&, const std::string& uid) { load_later(objects_.remove(uid)); },
            .on_state = [this] { on_objects_state(); }}),
-      object_status_(parts.loop, *client_, objects_, node_) {}
+      object_status_(parts.loop, *client_, objects_, node_),
+      inventory_watch_(parts.loop, *client_, [this] { on_inventory(); }) {}
 
 Cluster::~Cluster() { parts_.loop.cancel(load_timer_); }
 
@@ -120,12 +121,53 @@ void Cluster::on_objects_state() {
   refresh_conditions();
 }
 
-void Cluster::load_later(bool changed) {
+void Cluster::load_later(bool changed, std::uint64_t after_ms) {
   if (changed && objects_known_ && load_timer_ == 0) {
-    load_timer_ = parts_.loop.after_ms(kGatherMs, [this] {
+    load_timer_ = parts_.loop.after_ms(after_ms, [this] {
       load_timer_ = 0;
       listener_.on_objects();
     });
+  }
+}
+
+// ---- what policies speak of ----
+
+void Cluster::on_namespaces() {
+  discovery_.look_again();
+  if (inventory_watch_.started()) {
+    on_inventory();  // their labels are a part of it
+  }
+}
+
+void Cluster::on_inventory() {
+  const bool told_now = !inventory_.whole && inventory_watch_.known();
+  inventory_stale_ = true;
+  if (inventory_trouble_ != inventory_watch_.trouble()) {
+    inventory_trouble_ = inventory_watch_.trouble();
+    refresh_conditions();
+  }
+  if (!waits_for_inventory()) {
+    load_later(objects_.need_inventory(), told_now ? kGatherMs : kInventoryGatherMs);
+  }
+}
+
+const Inventory& Cluster::inventory() {
+  if (inventory_stale_) {
+    inventory_ = inventory_watch_.inventory(watch_.namespaces(), node_, parts_.config.kubernetes.pod_cidrs);
+    inventory_stale_ = false;
+  }
+  return inventory_;
+}
+
+bool Cluster::waits_for_inventory() const {
+  const bool refused = inventory_watch_.trouble_code() == Errc::kDenied && !inventory_watch_.trouble().empty();
+  return objects_.need_inventory() && !inventory_watch_.known() && !refused;
+}
+
+void Cluster::ask_for_inventory() {
+  if (objects_.need_inventory() && !inventory_watch_.started()) {
+    spdlog::info("a policy speaks of pods, nodes or Services: the API server is asked for those of the whole cluster");
+    inventory_watch_.start();
   }
 }
 
@@ -233,9 +275,14 @@ void Cluster::post_refusal(const std::string& problem) {
 }
 
 void Cluster::refresh_conditions() {
+  const std::string about_policies = policy_watch_.trouble();
   const bool about_pods = !watch_.trouble().empty();
-  const std::string trouble = about_pods ? watch_.trouble() : policy_watch_.trouble();
-  const Errc code = about_pods ? trouble_code_ : policy_watch_.trouble_code();
+  const std::string trouble = about_pods                ? watch_.trouble()
+                              : !about_policies.empty() ? about_policies
+                                                        : inventory_watch_.trouble();
+  const Errc code = about_pods                ? trouble_code_
+                    : !about_policies.empty() ? policy_watch_.trouble_code()
+                                              : inventory_watch_.trouble_code();
   // Denied by an answer of HTTP; a certificate that is not trusted is a server that is not reached.
   const bool denied = code == Errc::kDenied && trouble.find("HTTP ") != std::string::npos;
   const bool service_denied = dns_.forbidden() && dns_.upstreams().empty();

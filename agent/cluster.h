@@ -15,6 +15,7 @@
 #include "agent/conditions.h"
 #include "agent/kube/api_client.h"
 #include "agent/kube/cluster_watch.h"
+#include "agent/kube/inventory_watch.h"
 #include "agent/kube/policy_watch.h"
 #include "agent/object_status.h"
 #include "agent/pod_discovery.h"
@@ -32,6 +33,8 @@ class Cluster {
   static constexpr std::uint64_t kEventEveryMs = 60'000;
   /// Objects that are applied together come one by one: so long they are waited for.
   static constexpr std::uint64_t kGatherMs = 50;
+  /// Pods of a whole cluster come and go all the time: so long changes of the inventory are gathered.
+  static constexpr std::uint64_t kInventoryGatherMs = 1'000;
 
   struct Parts {
     EventLoop& loop;
@@ -63,6 +66,13 @@ class Cluster {
   /// @param of_all  They were loaded when objects_known() held.
   void on_policies(const std::string& problem, bool of_all);
   bool objects_known() const { return objects_known_; }
+  /// What policies are compiled against. Not whole until a policy has needed it and the API server has told it.
+  const Inventory& inventory();
+  /// Whether the policies of the last load have to wait for it: one of them speaks of it, and it is not told yet. When
+  /// the API server refuses to tell it nothing waits: such policies are then refused one by one.
+  bool waits_for_inventory() const;
+  /// Begins to ask for it, if a policy of the last load speaks of it.
+  void ask_for_inventory();
   /// Whether there are policy objects to load: the API server has told its own, or a posternd before us left what it
   /// knew. Before that no policies are loaded: a pod would be open, or cut off, because of one that is there and was
   /// not heard of yet.
@@ -81,7 +91,9 @@ class Cluster {
   void on_pod(const PodInfo& pod);
   void on_dns();
   void on_objects_state();
-  void load_later(bool changed);
+  void load_later(bool changed, std::uint64_t after_ms = kGatherMs);
+  void on_inventory();
+  void on_namespaces();
   void judge_objects();
   void restore_objects();
   void save_objects() const;
@@ -100,6 +112,10 @@ class Cluster {
   PolicyObjects objects_;
   PolicyWatch policy_watch_;
   ObjectStatus object_status_;
+  InventoryWatch inventory_watch_;
+  Inventory inventory_;
+  bool inventory_stale_ = true;
+  std::string inventory_trouble_;
   bool objects_known_ = false;  // the API server has told them
   bool restored_ = false;
   EventLoop::TimerId load_timer_ = 0;

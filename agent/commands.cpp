@@ -123,8 +123,22 @@ void Commands::reload(const PolicyControl::OnChange& done) {
                "status` says what is wrong with it"));
     return;
   }
-  PolicyObjects* objects = cluster_ != nullptr ? &cluster_->objects() : nullptr;
-  apply(load_policies(parts_.config.policies, parts_.config.templates, parts_.config.inventory(), objects, cache_), done);
+  const auto load = [this] {
+    return cluster_ == nullptr ? load_policies(parts_.config.policies, parts_.config.templates, {}, nullptr, cache_)
+                               : load_policies(parts_.config.policies, parts_.config.templates, cluster_->inventory(),
+                                               &cluster_->objects(), cache_);
+  };
+  auto set = load();
+  if (cluster_ != nullptr) {
+    cluster_->ask_for_inventory();
+  }
+  if (cluster_ != nullptr && cluster_->waits_for_inventory()) {
+    done(Error(Errc::kAgain,
+               "a policy speaks of pods, nodes or Services, and the API server has not told them yet: the policies are "
+               "loaded when it has"));
+    return;
+  }
+  apply(std::move(set), done);
 }
 
 void Commands::status(const ControlServer::Respond& respond) {
@@ -160,10 +174,10 @@ void Commands::status(const ControlServer::Respond& respond) {
     added.set_sandboxes(static_cast<std::uint32_t>(
         std::ranges::count_if(sandboxes, [&](const Sandbox* sandbox) { return is_part(name, sandbox->policy); })));
   }
-  if (waits_for_objects()) {
+  if (waits_for_objects() || (!parts_.dns.started() && cluster_ != nullptr && cluster_->waits_for_inventory())) {
     status.add_problems(
         "no policies are in force yet: sandboxes of before go on under theirs, new ones are denied everything, until "
-        "the API server has told its policies");
+        "the API server has told its policies, and the pods, nodes and Services that they speak of");
   } else if (!parts_.dns.started()) {
     status.add_problems(
         "no policies are in force yet: sandboxes of before go on under theirs, new ones are denied everything, until "

@@ -60,14 +60,14 @@ Result<PolicySet> load_policies(const std::string& policy_folder,
   POSTERN_RETURN_IF_ERROR(for_each_file(policy_folder, [&](const std::string& text, const std::string& file) {
     add_policies(text, file, templates, set, diagnostics);
   }));
+  if (objects != nullptr) {
+    objects->add_to(set, templates);
+  }
   if (diagnostics.failed()) {
     return diagnostics.to_error();
   }
   for (const Diagnostic& warning : diagnostics.warnings()) {
     set.warnings.push_back(warning.to_string());
-  }
-  if (objects != nullptr) {
-    objects->add_to(set, templates);
   }
   return set;
 }

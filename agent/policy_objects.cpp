@@ -202,6 +202,7 @@ void PolicyObjects::add_policy_of(Entry& entry, PolicySet& set, const TemplateSe
   const auto read =
       set.cache->read(entry.resource->text_of(entry.object), title, templates, own, YamlField::Lines::kMeaningless);
   for (const PolicyModel& model : read) {
+    need_inventory_ = need_inventory_ || model->needs_inventory();
     if (!own.failed()) {
       set.cache->compile({model}, set.inventory, own);
     }
@@ -212,6 +213,7 @@ void PolicyObjects::add_policy_of(Entry& entry, PolicySet& set, const TemplateSe
   }
   Diagnostics again;
   for (const PolicyModel& model : entry.good) {
+    need_inventory_ = need_inventory_ || model->needs_inventory();
     add_policy(model, set, again);
   }
   for (const Diagnostic& warning : again.warnings()) {
@@ -230,6 +232,8 @@ void PolicyObjects::add_policy_of(Entry& entry, PolicySet& set, const TemplateSe
 
 void PolicyObjects::add_to(PolicySet& set, const TemplateSet& templates) {
   set.clashes_alone = true;
+  need_inventory_ =
+      std::ranges::any_of(set.policies, [](const auto& policy) { return policy.second.model->needs_inventory(); });
   for (Entry* entry : entries(false)) {
     add_policy_of(*entry, set, templates);
   }

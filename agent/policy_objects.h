@@ -45,8 +45,11 @@ class PolicyObjects {
   TemplateSet link(std::vector<AllowlistTemplate> of_files, Diagnostics& diagnostics);
   /// The text of all templates that link() takes, for PolicyCache::begin_load.
   std::string template_texts() const;
-  /// Adds the policies to those of files, which are in the set by then.
+  /// Adds the policies to those of files, which are in the set by then, right or wrong.
   void add_to(PolicySet& set, const TemplateSet& templates);
+
+  /// Whether a policy of the last load, of a file or an object, speaks of what only the whole inventory knows.
+  bool need_inventory() const { return need_inventory_; }
 
   /// Of every object that has been loaded since it changed, by title.
   std::vector<Verdict> verdicts() const;
@@ -76,6 +79,7 @@ class PolicyObjects {
   void add_policy_of(Entry& entry, PolicySet& set, const TemplateSet& templates);
 
   std::map<std::string, Entry> entries_;  // by uid
+  bool need_inventory_ = false;
 };
 
 }  // namespace postern

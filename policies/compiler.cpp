@@ -89,6 +89,13 @@ class Compiler {
   }
 
   std::shared_ptr<const PolicyImage> run() {
+    for (const Policy* policy : policies_) {
+      if (!inventory_.whole && policy->needs_inventory()) {
+        diagnostics_.error(policy->place, "spec",
+                           "speaks of the cluster's pods, nodes or Services, and the API server has not told them yet");
+        return nullptr;
+      }
+    }
     image_->name = joined_name(policies_);
     image_->space = policies_.empty() ? "" : policies_.front()->space;
     image_->dns = joined_dns(policies_);

@@ -52,6 +52,9 @@ struct InventoryService {
 };
 
 struct Inventory {
+  /// False: there may be more than is listed. A policy that speaks of pods, nodes or Services is not compiled by it: what
+  /// it denies might be missing, and "world" might be too wide.
+  bool whole = true;
   std::vector<Prefix> pods = {};      ///< Ranges that pods have their addresses from.
   std::vector<Prefix> services = {};  ///< Ranges of cluster addresses.
   std::vector<Address> host = {};     ///< Addresses of the sandbox's own node.

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policies/model.h"
 
+#include <algorithm>
+
+#include "policies/never_list.h"
+
 namespace postern {
 
 std::string_view name_of(Family family) {
@@ -60,6 +64,16 @@ std::string PeerRule::to_string() const {
 std::string Policy::key() const {
   const std::string path = space.empty() ? name : space + "/" + name;
   return kind == "EgressPolicy" ? path : kind + (group.empty() ? "" : "." + group) + ":" + path;
+}
+
+bool Policy::needs_inventory() const {
+  const auto apart = [](const CidrRule& rule) {  // what is on the never-list is nobody's in the cluster
+    return rule.outside_cluster &&
+           std::ranges::none_of(never_list(), [&](const Prefix& entry) { return entry.contains(rule.prefix); });
+  };
+  return std::ranges::any_of(peers, [](const PeerRule& peer) { return peer.who != PeerRule::Who::kAll; }) ||
+         std::ranges::any_of(allow_cidrs, apart) || std::ranges::any_of(deny_cidrs, apart) ||
+         std::ranges::any_of(pass_cidrs, apart);
 }
 
 }  // namespace postern

@@ -130,6 +130,8 @@ struct Policy {
   /// "Kind.group:name" of any other.
   std::string key() const;
   bool selects(const PodIdentity& pod) const { return subject && subject->matches(pod); }
+  /// Whether its rules speak of pods, nodes or Services that only the whole inventory tells apart.
+  bool needs_inventory() const;
 };
 
 }  // namespace postern

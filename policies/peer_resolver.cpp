@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <set>
+#include <string_view>
+#include <unordered_map>
 
 namespace postern {
 namespace {
@@ -20,7 +22,11 @@ struct Opening {
 
 class Resolver {
  public:
-  explicit Resolver(const Inventory& inventory) : inventory_(inventory) {}
+  explicit Resolver(const Inventory& inventory) : inventory_(inventory) {
+    for (const InventoryPod& pod : inventory.pod_list) {
+      pods_of_[pod.identity.space].push_back(&pod);
+    }
+  }
 
   std::vector<Opening> openings_of(const PeerRule& peer) const {
     switch (peer.who) {
@@ -121,9 +127,14 @@ class Resolver {
     }
     bool selected = false;
     bool other = false;
-    for (const InventoryPod& pod : inventory_.pod_list) {
-      if (pod.identity.space == service.space && LabelSelector{service.selector, {}}.matches(pod.identity.labels)) {
-        (!pod.host_network && peer.pods.matches(pod.identity) ? selected : other) = true;
+    const auto pods = pods_of_.find(service.space);
+    if (pods == pods_of_.end()) {
+      return false;
+    }
+    const LabelSelector behind{service.selector, {}};
+    for (const InventoryPod* pod : pods->second) {
+      if (behind.matches(pod->identity.labels)) {
+        (!pod->host_network && peer.pods.matches(pod->identity) ? selected : other) = true;
       }
     }
     return selected && (!other || peer.action != PeerRule::Action::kAllow);
@@ -176,6 +187,7 @@ class Resolver {
   }
 
   const Inventory& inventory_;
+  std::unordered_map<std::string_view, std::vector<const InventoryPod*>> pods_of_;  // by namespace
 };
 
 /// Holes that lie in the rule's prefix.
@@ -202,7 +214,8 @@ void add_plain(const std::vector<CidrRule>& cidrs,
 }  // namespace
 
 std::vector<ResolvedCidr> resolve_cidrs(const Policy& policy, const Inventory& inventory) {
-  const Resolver resolver(inventory);
+  static const Inventory kNone;
+  const Resolver resolver(policy.needs_inventory() ? inventory : kNone);
   std::vector<ResolvedCidr> rules;
   rules.reserve(policy.allow_cidrs.size() + policy.deny_cidrs.size() + policy.pass_cidrs.size());
   add_plain(policy.deny_cidrs, PeerRule::Action::kDeny, resolver, rules);

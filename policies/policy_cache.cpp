@@ -23,7 +23,11 @@ void PolicyCache::begin_load(std::string_view templates, const Inventory& invent
     templates_ = templates;
   }
   if (inventory != inventory_) {
-    images_.clear();
+    const bool of_all = inventory.pods != inventory_.pods;  // "from: pods" is in every policy
+    std::erase_if(images_, [of_all](const auto& each) {
+      return of_all ||
+             std::ranges::any_of(each.first, [](const PolicyModel& model) { return model->needs_inventory(); });
+    });
     inventory_ = inventory;
   }
   const auto forget_unused = [](auto& known) {

@@ -31,7 +31,7 @@ class PolicyCache {
   };
 
   /// Before a set is loaded: forgets what nobody asked for since the load before, and what other templates or
-  /// another inventory gave. @param templates  the text of all of them.
+  /// another inventory gave (images of policies that do not look at it stay). @param templates  the text of all of them.
   void begin_load(std::string_view templates, const Inventory& inventory);
   /// The policies of a file's text. What is wrong goes to *diagnostics.
   std::vector<PolicyModel> read(std::string_view text,

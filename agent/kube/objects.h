@@ -67,4 +67,13 @@ struct PolicyObject {
   friend bool operator==(const PolicyObject&, const PolicyObject&) = default;
 };
 
+/// An object that policies may speak of: a pod of any node, a node, a Service, an EndpointSlice. Kept as the text of the
+/// fields that the reader of inventories looks at, so that all else about it may change without anybody noticing.
+struct ClusterObject {
+  std::string uid;
+  std::string text;  ///< JSON, without kind and version.
+
+  friend bool operator==(const ClusterObject&, const ClusterObject&) = default;
+};
+
 }  // namespace postern

@@ -28,6 +28,13 @@ constexpr const char* kMirror = "kubernetes.io/config.mirror";
 
 bool is_one_of(const auto& keys, const std::string& key) { return std::ranges::find(keys, key) != keys.end(); }
 
+// Of what an inventory knows.
+constexpr std::array<std::string_view, 9> kClusterKeys{"metadata", "spec", "status",  "addressType", "endpoints",
+                                                       "ports",    "code", "message", "reason"};
+constexpr std::array<std::string_view, 16> kClusterFields{
+    "uid",      "name",      "namespace",  "labels", "resourceVersion", "continue", "hostNetwork", "podCIDRs",
+    "selector", "clusterIP", "clusterIPs", "ports",  "podIP",           "podIPs",   "phase",       "addresses"};
+
 /// Which keys of an object of this type are kept, and which of the maps under them. @param above  That map's own key.
 template <typename T>
 struct Kept {
@@ -41,6 +48,12 @@ struct Kept<PolicyObject> {
   static bool field(const std::string& above, const std::string& key) {
     return (above != "metadata" && above != "status") || is_one_of(kPolicyMetadata, key);
   }
+};
+
+template <>
+struct Kept<ClusterObject> {
+  static bool key(const std::string& key) { return is_one_of(kClusterKeys, key); }
+  static bool field(const std::string&, const std::string& key) { return is_one_of(kClusterFields, key); }
 };
 
 /// Parses, keeping of each object only what is read. @param depth of an object's own keys: 1 at the root.
@@ -282,6 +295,21 @@ void read_object(const Json& json, ObjectRead<PolicyObject>& read) {
   }
 }
 
+void read_object(const Json& json, ObjectRead<ClusterObject>& read) {
+  Fields fields(read.problem);
+  const Json* metadata = fields.map(&json, "metadata", "metadata");
+  read.object.uid = fields.text(metadata, "uid", "metadata.uid", true);
+  const std::string name = fields.text(metadata, "name", "metadata.name", true);
+  read.id = read.object.uid;
+  if (!read.problem.empty()) {
+    read.problem = "object " + printable(name) + ": " + read.problem;
+    return;
+  }
+  Json text = json;
+  text["metadata"].erase("resourceVersion");  // changes with everything else about it
+  read.object.text = text.dump(1, ' ', false, Json::error_handler_t::replace);
+}
+
 template <typename T>
 ObjectRead<T> read_one(const Json& json) {
   ObjectRead<T> read;
@@ -364,6 +392,8 @@ ApiStatus read_status(std::string_view json) { return status_of(parse<ApiStatus>
 
 template Result<ListPage<PodInfo>> read_list<PodInfo>(std::string_view);
 template Result<ListPage<NamespaceInfo>> read_list<NamespaceInfo>(std::string_view);
+template Result<ListPage<ClusterObject>> read_list<ClusterObject>(std::string_view);
+template Result<WatchEvent<ClusterObject>> read_watch_event<ClusterObject>(std::string_view);
 template Result<ListPage<PolicyObject>> read_list<PolicyObject>(std::string_view);
 template Result<WatchEvent<PolicyObject>> read_watch_event<PolicyObject>(std::string_view);
 template Result<WatchEvent<PodInfo>> read_watch_event<PodInfo>(std::string_view);

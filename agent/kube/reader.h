@@ -27,7 +27,7 @@ inline constexpr std::size_t kOwnersMax = 100;
 inline constexpr std::size_t kConditionsMax = 100;
 inline constexpr int kPolicyDepthMax = 32;  // deeper than any reader of policies goes
 
-/// One object of a list or event. T: PodInfo, NamespaceInfo or PolicyObject.
+/// One object of a list or event. T: PodInfo, NamespaceInfo, PolicyObject or ClusterObject.
 template <typename T>
 struct ObjectRead {
   std::string id;       ///< A namespace's name, else the uid. Empty: not even that could be read.

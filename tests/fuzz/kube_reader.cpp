@@ -31,6 +31,9 @@ void check(const PolicyObject& policy) {
     FUZZ_REQUIRE(nlohmann::json::parse(resource.text_of(policy), nullptr, false).is_object());
   }
 }
+void check(const ClusterObject& object) {
+  FUZZ_REQUIRE(!object.uid.empty() && nlohmann::json::parse(object.text, nullptr, false).is_object());
+}
 void check(const NamespaceInfo& space) { FUZZ_REQUIRE(!space.name.empty() && space.labels.size() <= kLabelsMax); }
 
 template <typename T>
@@ -84,6 +87,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   read_as<PodInfo>(text);
   read_as<NamespaceInfo>(text);
   read_as<PolicyObject>(text);
+  read_as<ClusterObject>(text);
   require_printable(explain_status(size > 0 ? 400 + data[0] : 400, text, {}).message());
   if (size <= 4096) {
     const auto whole = lines_of(text, std::max<std::size_t>(size, 1), 64);

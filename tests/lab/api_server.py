@@ -18,6 +18,8 @@ from .commands import run
 PORT = 6443
 WATCH_POLL_S = 0.05
 TOKEN = "lab-token"
+CORE = {"/api/v1/pods": "pods", "/api/v1/namespaces": "namespaces", "/api/v1/nodes": "nodes", "/api/v1/services": "services",
+        "/apis/discovery.k8s.io/v1/endpointslices": "endpointslices"}
 
 
 class ApiServer:
@@ -27,16 +29,17 @@ class ApiServer:
     forbid: paths' first parts that are answered with 403. events: what was posted.
     define: a kind of policy objects; of others it says 404. put_policy, remove_policy, condition_of: its objects.
     hold: paths' first parts whose answers wait until it is empty. patches: how many statuses were written.
+    put_node, put_service, put_endpoints: what policies may speak of beside pods. asked: paths that were listed or watched.
     """
 
     def __init__(self, namespace, folder, node="lab-node"):
         self.namespace, self.folder, self.node = namespace, folder, node
         self.lock = threading.Condition()
         self.version = 1
-        self.objects = {"pods": {}, "namespaces": {}}
+        self.objects = {plural: {} for plural in CORE.values()}
         self.log = []  # (version, kind, watch event)
         self.service, self.forbid, self.events = None, (), []
-        self.hold, self.patches, self.plurals, self.kinds = (), 0, {}, {}
+        self.hold, self.patches, self.plurals, self.kinds, self.asked = (), 0, dict(CORE), {}, set()
         self.server = None
         os.makedirs(folder, exist_ok=True)
         self._make_certificate()
@@ -88,9 +91,9 @@ class ApiServer:
         self._remove("namespaces", name)
 
     def put_pod(self, space, name, *, labels=None, ips=(), phase="Pending", host_network=False, dns_policy="ClusterFirst",
-                searches=(), uid=None, started=None):
-        """started: when the node's kubelet began with it, in seconds since 1970."""
-        spec = {"nodeName": self.node, "dnsPolicy": dns_policy, "containers": []}
+                searches=(), uid=None, started=None, node=None):
+        """started: when the node's kubelet began with it, in seconds since 1970. node: the lab's own by default."""
+        spec = {"nodeName": node or self.node, "dnsPolicy": dns_policy, "containers": []}
         if host_network:
             spec["hostNetwork"] = True
         if searches:
@@ -154,6 +157,30 @@ class ApiServer:
         self.patches += 1
         self._put(plural, f"{space}/{name}", changed)
         return 200, changed
+
+    def put_node(self, name, addresses, labels=None):
+        self._put("nodes", name, {"kind": "Node", "apiVersion": "v1", "spec": {},
+                                  "metadata": {"name": name, "uid": f"node-{name}", "labels": labels or {}},
+                                  "status": {"addresses": [{"type": "InternalIP", "address": each} for each in addresses]}})
+
+    def put_service(self, space, name, address, *, port=80, selector=None, labels=None):
+        self._put("services", f"{space}/{name}",
+                  {"kind": "Service", "apiVersion": "v1",
+                   "metadata": {"name": name, "namespace": space, "uid": f"service-{space}-{name}", "labels": labels or {}},
+                   "spec": {"clusterIP": address, "clusterIPs": [address], "selector": selector or {},
+                            "ports": [{"port": port, "targetPort": port, "protocol": "TCP"}]}})
+
+    def put_endpoints(self, space, service, addresses, port=80):
+        self._put("endpointslices", f"{space}/{service}",
+                  {"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "addressType": "IPv4",
+                   "metadata": {"name": f"{service}-1", "namespace": space, "uid": f"slice-{space}-{service}",
+                                "labels": {"kubernetes.io/service-name": service}},
+                   "endpoints": [{"addresses": [each]} for each in addresses], "ports": [{"port": port, "protocol": "TCP"}]})
+
+    def is_shown(self, query, thing):
+        """Does a list or watch with this query show it?"""
+        selector = query.get("fieldSelector")
+        return not selector or selector == f"spec.nodeName={thing.get('spec', {}).get('nodeName')}"
 
     # The server
 
@@ -234,15 +261,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(WATCH_POLL_S)
         if url.path == "/api/v1/namespaces/kube-system/services/kube-dns":
             return self._answer(200, api.service) if api.service else self._refuse(404, "services \"kube-dns\" not found")
-        kind = {"/api/v1/pods": "pods", "/api/v1/namespaces": "namespaces", **api.plurals}.get(url.path)
+        api.asked.add(self.path.split("&resourceVersion")[0].split("resourceVersion")[0].rstrip("?"))
+        kind = api.plurals.get(url.path)
         if kind is None:
             return self._refuse(404, "no such thing")
-        if kind == "pods" and query.get("fieldSelector") != f"spec.nodeName={api.node}":
-            return self._refuse(400, f"this server knows one node: {query.get('fieldSelector')}")
+        if query.get("fieldSelector", f"spec.nodeName={api.node}") != f"spec.nodeName={api.node}":
+            return self._refuse(400, f"this server knows one node's posternd: {query.get('fieldSelector')}")
         if query.get("watch") in ("1", "true"):
-            return self._watch(kind, int(query.get("resourceVersion") or 0), float(query.get("timeoutSeconds") or 60))
+            return self._watch(kind, query)
         with api.lock:
-            items = list(api.objects[kind].values())
+            items = [thing for thing in api.objects[kind].values() if api.is_shown(query, thing)]
             version = str(api.version)
         return self._answer(200, {"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": version}, "items": items})
 
@@ -267,8 +295,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
         self.wfile.flush()
 
-    def _watch(self, kind, version, seconds):
+    def _watch(self, kind, query):
         api = self.server.api
+        version, seconds = int(query.get("resourceVersion") or 0), float(query.get("timeoutSeconds") or 60)
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Transfer-Encoding", "chunked")
@@ -280,7 +309,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 if not any(entry[0] > version for entry in api.log):
                     api.lock.wait(WATCH_POLL_S)
                 fresh = [entry for entry in api.log if entry[0] > version]
-                texts = [json.dumps(entry[2]).encode() + b"\n" for entry in fresh if entry[1] == kind]
+                texts = [json.dumps(entry[2]).encode() + b"\n" for entry in fresh
+                         if entry[1] == kind and api.is_shown(query, entry[2]["object"])]
                 version = max([version, *(entry[0] for entry in fresh)])
             for text in texts:
                 self._chunk(text)

@@ -271,6 +271,34 @@ TEST_CASE("kube reader: a policy object is kept as text, with what our condition
   CHECK_FALSE(text.contains("status"));
 }
 
+TEST_CASE("kube reader: of what policies may speak of only that is kept that they speak of") {
+  const auto read = [](const std::string& version, const std::string& phase) {
+    const auto event = read_watch_event<ClusterObject>(
+        R"({"type":"MODIFIED","object":{"metadata":{"name":"a","namespace":"s","uid":"u","resourceVersion":")" +
+        version +
+        R"(","labels":{"app":"x"},"managedFields":[1]},"spec":{"containers":[{"name":"c"}],"hostNetwork":true},
+           "status":{"phase":")" +
+        phase + R"(","podIPs":[{"ip":"10.0.0.1"}],"conditions":[{"type":"Ready"}]}}})");
+    REQUIRE(event);
+    CHECK(event->object.version == version);
+    return event->object.object;
+  };
+  const ClusterObject pod = read("7", "Running");
+  CHECK(pod.uid == "u");
+  CHECK(nlohmann::json::parse(pod.text) ==
+        nlohmann::json::parse(R"({"metadata":{"name":"a","namespace":"s","uid":"u","labels":{"app":"x"}},
+                                  "spec":{"hostNetwork":true},"status":{"phase":"Running","podIPs":[{"ip":"10.0.0.1"}]}})"));
+  CHECK(read("8", "Running") == pod);
+  CHECK(read("8", "Succeeded") != pod);
+  const auto slice = read_watch_event<ClusterObject>(
+      R"({"type":"ADDED","object":{"metadata":{"name":"e","uid":"u"},"addressType":"IPv4","ports":[{"name":"p","port":80}],
+         "endpoints":[{"addresses":["10.0.0.1"],"conditions":{"ready":true}}]}})");
+  REQUIRE(slice);
+  const auto text = nlohmann::json::parse(slice->object.object.text);
+  CHECK(text["endpoints"][0]["conditions"]["ready"] == true);
+  CHECK(text["ports"][0]["name"] == "p");
+}
+
 TEST_CASE("kube reader: what is wrong with a policy object, and a refusal of its watch") {
   const auto nameless =
       read_watch_event<PolicyObject>(R"({"type":"ADDED","object":{"metadata":{"uid":"u"},"spec":{}}})");

@@ -108,5 +108,61 @@ TEST_CASE("cache: what two loads did not ask for is forgotten", "[policies]") {
   CHECK(model.expired());
 }
 
+std::string to_pods(const std::string& name) {
+  return "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: " + name +
+         ", namespace: shop}\nspec:\n  endpointSelector: {}\n  egress: [{toEndpoints: [{matchLabels: {app: api}}]}]\n";
+}
+
+TEST_CASE("cache: a pod that comes compiles those policies anew that speak of pods", "[policies]") {
+  const auto cache = std::make_shared<PolicyCache>();
+  const auto load = [&](const Inventory& inventory) {
+    PolicySet set;
+    set.inventory = inventory;
+    set.cache = cache;
+    cache->begin_load("", inventory);
+    Diagnostics diagnostics;
+    add_policies(text_of_policy(0, "api.example.com"), "names.yaml", {}, set, diagnostics);
+    add_policies(to_pods("pods"), "pods.yaml", {}, set, diagnostics);
+    CHECK_FALSE(diagnostics.failed());
+    return set;
+  };
+  Inventory inventory;
+  static_cast<void>(load(inventory));
+  CHECK(cache->counters().images_compiled == 2);
+  inventory.pod_list = {{"api", {"shop", {}, {{"app", "api"}}}, {*Address::parse("10.0.0.7")}, false}};
+  const PolicySet set = load(inventory);
+  CHECK(cache->counters().images_compiled == 3);
+  const auto image = set.image_of("CiliumNetworkPolicy:shop/pods");
+  REQUIRE(image);
+  CHECK((*image)->find_cidr(*Address::parse("10.0.0.7")) != nullptr);
+  inventory.pods = {*Prefix::parse("10.0.0.0/16")};  // "from: pods" is in every policy
+  static_cast<void>(load(inventory));
+  CHECK(cache->counters().images_compiled == 5);
+}
+
+TEST_CASE("compile: what speaks of the cluster is not compiled by a part of it", "[policies]") {
+  Inventory part;
+  part.whole = false;
+  const auto errors = [&](const std::string& text) {
+    PolicySet set;
+    set.inventory = part;
+    Diagnostics diagnostics;
+    add_policies(text, "p.yaml", {}, set, diagnostics);
+    return diagnostics.errors().size();
+  };
+  const auto cilium = [](const std::string& egress) {
+    return "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: a, namespace: shop}\nspec:\n  "
+           "endpointSelector: {}\n  " +
+           egress + "\n";
+  };
+  CHECK(errors(to_pods("a")) == 1);
+  CHECK(errors(cilium("egress: [{toEntities: [world]}]")) == 1);   // it would be too wide
+  CHECK(errors(cilium("egress: [{toCIDR: [10.0.0.0/8]}]")) == 1);  // which means no pod of these
+  CHECK(errors(cilium("egressDeny: [{toCIDR: [169.254.169.254/32]}]")) == 0);
+  CHECK(errors(cilium("egress: [{toEntities: [all]}]")) == 0);
+  CHECK(errors(cilium("egress: [{toFQDNs: [{matchName: a.example.com}]}]")) == 0);
+  CHECK(errors(text_of_policy(0, "api.example.com")) == 0);
+}
+
 }  // namespace
 }  // namespace postern
