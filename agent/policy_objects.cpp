@@ -118,6 +118,14 @@ void PolicyObjects::Entry::judge(const Diagnostics& found) {
   problem = found.failed() ? found.to_error().message() : "";
 }
 
+bool PolicyObjects::Entry::is_too_large(Diagnostics& found) const {
+  if (object.text.size() > kTextMax) {
+    found.error({title(), 0, 0}, "",
+                "larger than " + std::to_string(kTextMax >> 10) + " KiB: split it, or move its names into templates");
+  }
+  return found.failed();
+}
+
 // ---- templates ----
 
 std::string PolicyObjects::template_texts() const {
@@ -132,7 +140,10 @@ std::string PolicyObjects::template_texts() const {
 
 void PolicyObjects::read_template(Entry& entry, const std::vector<AllowlistTemplate>& of_files) {
   Diagnostics own;
-  auto read = read_templates(entry.resource->text_of(entry.object), entry.title(), own, YamlField::Lines::kMeaningless);
+  std::vector<AllowlistTemplate> read;
+  if (!entry.is_too_large(own)) {
+    read = read_templates(entry.resource->text_of(entry.object), entry.title(), own, YamlField::Lines::kMeaningless);
+  }
   for (const AllowlistTemplate& each : read) {
     const auto same = std::ranges::find(of_files, each.name, &AllowlistTemplate::name);
     if (same != of_files.end()) {
@@ -199,8 +210,11 @@ void PolicyObjects::add_policy_of(Entry& entry, PolicySet& set, const TemplateSe
     entry.good.clear();
     return;
   }
-  const auto read =
-      set.cache->read(entry.resource->text_of(entry.object), title, templates, own, YamlField::Lines::kMeaningless);
+  std::vector<PolicyModel> read;
+  if (!entry.is_too_large(own)) {
+    read =
+        set.cache->read(entry.resource->text_of(entry.object), title, templates, own, YamlField::Lines::kMeaningless);
+  }
   for (const PolicyModel& model : read) {
     need_inventory_ = need_inventory_ || model->needs_inventory();
     if (!own.failed()) {

@@ -23,6 +23,9 @@ namespace postern {
 class PolicyObjects {
  public:
   static constexpr std::size_t kWarningsMax = 100;  ///< Of all objects together, in one set.
+  /// Of one object, some 15,000 names. Each edit of it is read and compiled on every node, by the loop that shuts new
+  /// pods: who writes policies must not be able to keep it busy for seconds.
+  static constexpr std::size_t kTextMax = 512u << 10;
 
   /// What the last load said of an object as it is now.
   struct Verdict {
@@ -72,6 +75,7 @@ class PolicyObjects {
     std::string title() const { return resource->title_of(object); }
     bool is_template() const { return resource->kind == "AllowlistTemplate"; }
     void judge(const Diagnostics& found);
+    bool is_too_large(Diagnostics& found) const;
   };
 
   std::vector<Entry*> entries(bool templates);

@@ -18,23 +18,21 @@ Result<std::string> read_text_file(const std::string& path, std::size_t bytes_ma
   if (!file) {
     return Error::from_errno("cannot read " + path, errno);
   }
-  std::string text(bytes_max + 1, '\0');
-  std::size_t size = 0;
-  while (size < text.size()) {
-    const ssize_t got = ::read(file.get(), text.data() + size, text.size() - size);
+  constexpr std::size_t kPiece = 64u << 10;
+  std::string text;
+  std::string piece(kPiece, '\0');
+  while (text.size() <= bytes_max) {
+    const ssize_t got = ::read(file.get(), piece.data(), piece.size());
     if (got < 0) {
       return Error::from_errno("cannot read " + path, errno);
     }
     if (got == 0) {
-      break;
+      text.shrink_to_fit();  // callers keep it
+      return text;
     }
-    size += static_cast<std::size_t>(got);
+    text.append(piece, 0, static_cast<std::size_t>(got));
   }
-  if (size > bytes_max) {
-    return Error(Errc::kInvalid, path + " is larger than " + std::to_string(bytes_max >> 20) + " MiB: split it");
-  }
-  text.resize(size);
-  return text;
+  return Error(Errc::kInvalid, path + " is larger than " + std::to_string(bytes_max >> 20) + " MiB: split it");
 }
 
 Result<> replace_text_file(const std::string& path, std::string_view text) {

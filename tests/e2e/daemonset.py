@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests"))
 from lab import CommandFailed, Lab, wait_until  # noqa: E402
 from lab.cleanup import what_is_left  # noqa: E402
 
-from e2e import agent_pod, live_changes, outages, policy_objects  # noqa: E402
+from e2e import agent_pod, lacking_node, live_changes, outages, policy_objects  # noqa: E402
 from e2e.cluster import Cluster  # noqa: E402
 from e2e.machine import Snapshot  # noqa: E402
 from e2e.postern import SCOPE_LABEL, Postern  # noqa: E402
@@ -94,6 +94,8 @@ def live(story, postern, pod):
     outages.api_server_away(story, postern, pod)
     story.part("No permission to list pods")
     outages.no_permission(story, postern, pod)
+    story.part("A container without its seccomp profile")
+    lacking_node.without_profile(story, postern, pod)
 
 
 def figures(story, postern):

@@ -4,7 +4,7 @@
 import sys
 
 from harness import case, equal, main, true, wait_until
-from pods import ALLOWED, DENIED, ROLE, ZONE, Pod, World, cluster, conditions, is_shut, prepare, under
+from pods import ALLOWED, DENIED, ROLE, ZONE, World, come, conditions, is_shut, prepare, under
 
 SERVICE = "93.184.216.35"
 NOT_OF_THE_CLUSTER = "93.184.216.34"
@@ -36,11 +36,7 @@ def closes(pod, address, why):
 def not_asked(lab, gate):
     World.api.put_policy("EgressPolicy", "agent", {"selector": EGRESS, "allow": [{"names": ["www.allowed.example"], "ports": [80]}]},
                          "agents")
-    World.api.put_pod("agents", "one", labels=ROLE)
-    wait_until(lambda: cluster(gate)["pods"]["waiting"] == 1, "the pod to wait")
-    pod = World.pods["one"] = Pod(lab).plug().number_it()
-    World.api.put_pod("agents", "one", labels=ROLE, ips=[pod.v4], phase="Running")
-    under(gate, pod, "agents/agent", "one")
+    pod = come(lab, gate, "one", ROLE, "agents/agent")
     wait_until(lambda: pod.asks() == [ALLOWED], "the allowed name")
     true(not [path for path in World.api.asked if path.startswith(WHOLE)], sorted(World.api.asked))
     World.api.remove_policy("EgressPolicy", "agent", "agents")
@@ -110,11 +106,7 @@ def forbidden(lab, gate):
     wait_until(lambda: conditions(gate, "PolicyObjectsRefused"), "the refused policy", 10)
     pod = World.pods["one"]
     closes(pod, NOT_OF_THE_CLUSTER, "what the policy cannot open now")
-    World.api.put_pod("agents", "two", labels={"role": "plain"})
-    wait_until(lambda: cluster(gate)["pods"]["waiting"] == 1, "the pod to wait")
-    plain = World.pods["two"] = Pod(lab).plug().number_it()
-    World.api.put_pod("agents", "two", labels={"role": "plain"}, ips=[plain.v4], phase="Running")
-    under(gate, plain, "agents/agent", "two")
+    plain = come(lab, gate, "two", {"role": "plain"}, "agents/agent")
     wait_until(lambda: plain.asks() == [ALLOWED], "lookups under the policy that speaks of names alone")
     World.api.forbid = ()
     opens(pod, NOT_OF_THE_CLUSTER, "the policy to be in force")

@@ -118,6 +118,16 @@ def prepare(lab, policies=None, *, resources=(), **config):
     return gate
 
 
+def come(lab, gate, name, labels, policy):
+    """A pod of the namespace in scope, from its first word to its policy."""
+    World.api.put_pod("agents", name, labels=labels)
+    wait_until(lambda: cluster(gate)["pods"]["waiting"] == 1, "the pod to wait")
+    pod = World.pods[name] = Pod(lab).plug().number_it()
+    World.api.put_pod("agents", name, labels=labels, ips=[pod.v4], phase="Running")
+    under(gate, pod, policy, name)
+    return pod
+
+
 def cluster(gate):
     return gate.status()["cluster"]
 

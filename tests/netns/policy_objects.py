@@ -5,7 +5,7 @@ import os
 import sys
 
 from harness import case, equal, main, true, wait_until
-from pods import ALLOWED, ROLE, ZONE, Pod, World, cluster, conditions, is_open, is_shut, let_go, prepare, sandbox_of, under
+from pods import ALLOWED, ROLE, ZONE, Pod, World, cluster, come, conditions, is_open, is_shut, let_go, prepare, sandbox_of, under
 
 OTHER = "93.184.216.35"
 SPEC = {"selector": {"matchLabels": ROLE}, "allow": [{"names": ["www.allowed.example"], "ports": [80]}]}
@@ -40,11 +40,7 @@ def absent_kind(_lab, gate):
 @case("an object is in force for its pods, with its origin, and its author is told")
 def in_force(lab, gate):
     World.api.put_policy("EgressPolicy", "agent", SPEC, "agents")
-    World.api.put_pod("agents", "one", labels=ROLE)
-    wait_until(lambda: cluster(gate)["pods"]["waiting"] == 1, "the pod to wait")
-    pod = World.pods["one"] = Pod(lab).plug().number_it()
-    World.api.put_pod("agents", "one", labels=ROLE, ips=[pod.v4], phase="Running")
-    under(gate, pod, "agents/agent", "one")
+    pod = come(lab, gate, "one", ROLE, "agents/agent")
     wait_until(lambda: pod.asks() == [ALLOWED], "the allowed name")
     equal(pod.ns.connect(ALLOWED, 80), "ok", "the allowed name's address")
     is_shut(pod)
@@ -98,11 +94,7 @@ def never_right(lab, gate):
     World.api.put_policy("EgressPolicy", "lost", {"selector": {"matchLabels": {"role": "lost"}},
                                                   "allow": [{"names": ["www.allowed.example"], "ports": ["eighty"]}]}, "agents")
     accepted(name="lost", status="False")
-    World.api.put_pod("agents", "two", labels={"role": "lost"})
-    wait_until(lambda: cluster(gate)["pods"]["waiting"] == 1, "the pod to wait")
-    pod = World.pods["two"] = Pod(lab).plug().number_it()
-    World.api.put_pod("agents", "two", labels={"role": "lost"}, ips=[pod.v4], phase="Running")
-    under(gate, pod, "agents/lost", "two")
+    pod = come(lab, gate, "two", {"role": "lost"}, "agents/lost")
     is_shut(pod)
     wait_until(lambda: pod.asks() == [], "its lookups to be denied")
     World.api.remove_policy("EgressPolicy", "lost", "agents")

@@ -128,6 +128,22 @@ TEST_CASE("An object that was never right closes the pods that nothing else clos
   }
 }
 
+TEST_CASE("An object that would keep the loop busy is refused unread, and its namespace closed") {
+  Cluster cluster;
+  std::string names;
+  while (names.size() < PolicyObjects::kTextMax) {
+    names += "\"a" + std::to_string(names.size()) + ".example.com\", ";
+  }
+  cluster.objects.put(kind("EgressPolicy"),
+                      object("shop", "huge",
+                             R"({"selector": {"matchLabels": {"role": "other"}}, "allow": [{"names": [)" + names +
+                                 R"("a.example.com"]}]})"));
+  const PolicySet set = cluster.load();
+  CHECK_THAT(cluster.problem("huge"), ContainsSubstring("larger than 512 KiB: split it"));
+  CHECK(set.select(kAgent) == "shop/huge");
+  CHECK_FALSE(resolves(set, "shop/huge", "a.example.com"));
+}
+
 TEST_CASE("A policy of a file comes before an object of its name") {
   Cluster cluster;
   cluster.file =
