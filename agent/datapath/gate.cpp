@@ -46,11 +46,13 @@ Result<std::unique_ptr<Gate>> Gate::load(const std::string& pin_dir) { return lo
 
 Result<std::unique_ptr<Gate>> Gate::load(const std::string& pin_dir, AttachKind kind) {
   libbpf_set_print(&log_libbpf);
-  if (const KernelFacts facts = kernel_facts(); !facts.missing_capabilities.empty()) {
-    return explain_load_failure(EPERM, facts);  // without CAP_PERFMON the verifier would think for long, and refuse
-  }
+  const KernelFacts facts = kernel_facts();
+  POSTERN_RETURN_IF_ERROR(require_capabilities(facts));
+  POSTERN_RETURN_IF_ERROR(require_kernel(facts));
   const std::string root = pin_dir.substr(0, pin_dir.find_last_not_of('/') + 1);
-  POSTERN_RETURN_IF_ERROR(require_bpffs(root.substr(0, root.find_last_of('/'))));
+  if (auto mounted = require_bpffs(root.substr(0, root.find_last_of('/'))); !mounted) {
+    return std::move(mounted).error().within("pin_dir " + root);
+  }
   const std::string dir = root + "/v" + std::to_string(EGRESS_LAYOUT_VERSION);
   PinFolders folders;
   for (const std::string& folder : {root, dir, dir + "/links", dir + "/slots"}) {
@@ -74,7 +76,7 @@ Result<Skeleton<struct ::gate>> Gate::load_programs() const {
   }
   POSTERN_RETURN_IF_ERROR(pin_maps(programs->obj, dir_));
   if (const int loaded = ::gate::load(programs.get()); loaded != 0) {
-    return explain_load_failure(-loaded, kernel_facts());
+    return explain_load_failure(-loaded);
   }
   return programs;
 }

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include "agent/datapath/capabilities.h"
 
@@ -41,25 +42,30 @@ KernelFacts kernel_facts() {
   return facts;
 }
 
-Result<> require_kernel(const KernelFacts& facts) {
-  if (older_than_floor(facts.release)) {
-    return Error(Errc::kUnsupported, "kernel " + facts.release + " is too old for the gate: it takes 6.1 or newer");
-  }
-  if (!facts.has_btf) {
-    return Error(Errc::kUnsupported, std::string("this kernel has no type information (") + kBtf +
-                                         "): run one built with CONFIG_DEBUG_INFO_BTF, as those of distributions are");
+Result<> require_capabilities(const KernelFacts& facts) {
+  if (!facts.missing_capabilities.empty()) {
+    return Error(Errc::kDenied, facts.missing_capabilities +
+                                    " is missing: run this as root, or give it CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON");
   }
   return {};
 }
 
-Error explain_load_failure(int sys_errno, const KernelFacts& facts) {
-  if (!facts.missing_capabilities.empty()) {
-    return {Errc::kDenied, facts.missing_capabilities +
-                               " is missing: run this as root, or give it CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"};
+Result<> require_kernel(const KernelFacts& facts) {
+  if (older_than_floor(facts.release)) {
+    return Error(Errc::kUnsupported, "kernel " + facts.release +
+                                         " is too old for the gate: boot 6.1 or newer, built with "
+                                         "CONFIG_DEBUG_INFO_BTF=y, as those of distributions are");
   }
-  if (const auto good = require_kernel(facts); !good) {
-    return {Errc::kUnsupported, good.error().message(), sys_errno};
+  if (!facts.has_btf) {
+    return Error(Errc::kUnsupported, std::string(kBtf) + " cannot be read: kernel " + facts.release +
+                                         " has no type information (BTF), by which the gate's programs are fitted to "
+                                         "it: boot one built with CONFIG_DEBUG_INFO_BTF=y, as those of distributions "
+                                         "are");
   }
+  return {};
+}
+
+Error explain_load_failure(int sys_errno) {
   switch (sys_errno) {
     case ENOMEM:
       return {Errc::kFull,
@@ -76,15 +82,20 @@ Error explain_load_failure(int sys_errno, const KernelFacts& facts) {
   }
 }
 
+Error no_bpffs(const std::string& path, const std::string& why) {
+  return {Errc::kUnsupported, "the gate is pinned in a BPF file system, and " + path + " is none" + why +
+                                  ": run mount -t bpf bpf /sys/fs/bpf as root of the machine, not of a container, as "
+                                  "systemd does at boot. In a pod, mount the node's at " +
+                                  path + ": volume hostPath: {path: /sys/fs/bpf}"};
+}
+
 Result<> require_bpffs(const std::string& path) {
   struct statfs where {};
   if (::statfs(path.c_str(), &where) != 0) {
-    return Error::from_errno(
-        "the pins' folder " + path + " (pin_dir lies in a mounted BPF file system, such as /sys/fs/bpf)", errno);
+    return no_bpffs(path, std::string(" (") + std::strerror(errno) + ")");
   }
   if (where.f_type != static_cast<decltype(where.f_type)>(BPF_FS_MAGIC)) {
-    return Error(Errc::kUnsupported,
-                 path + " is not a BPF file system: run postern-setup, or mount -t bpf bpf /sys/fs/bpf");
+    return no_bpffs(path, "");
   }
   return {};
 }

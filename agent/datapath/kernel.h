@@ -19,12 +19,20 @@ struct KernelFacts {
 
 KernelFacts kernel_facts();
 
+/// @return denied, with what to do, when a capability is missing: the verifier would think for long, and refuse.
+Result<> require_capabilities(const KernelFacts& facts);
+
 /// @return unsupported, with what to do, when the kernel is too old or lacks type information.
 Result<> require_kernel(const KernelFacts& facts);
 
-/// Why loading the programs failed, and what to do. @param sys_errno what the load returned, positive.
-/// @return denied: a capability or a lockdown; unsupported: the kernel; full: its memory.
-Error explain_load_failure(int sys_errno, const KernelFacts& facts);
+/// Why a kernel that has all of this refuses the programs, and what to do.
+///
+/// @param sys_errno  what the load returned, positive.
+/// @return denied: a lockdown; unsupported: the kernel; full: its memory.
+Error explain_load_failure(int sys_errno);
+
+/// No BPF file system at `path`, and how to mount it. @param why more on it, such as an attempt to mount one; or empty.
+Error no_bpffs(const std::string& path, const std::string& why);
 
 /// @return unsupported, with how to mount it, when `path` is not on a BPF file system.
 Result<> require_bpffs(const std::string& path);

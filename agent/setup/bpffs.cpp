@@ -6,8 +6,10 @@
 #include <sys/vfs.h>
 
 #include <cerrno>
+#include <cstring>
 #include <string>
 
+#include "agent/datapath/kernel.h"
 #include "base/log.h"
 
 namespace postern {
@@ -22,9 +24,7 @@ Result<> mount_bpffs() {
     return {};
   }
   if (::mount("bpf", kPath, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") != 0) {
-    return Error::from_errno(std::string("mounting the BPF file system, in which the gate is pinned, on ") + kPath +
-                                 " (as root of the machine, not of a container: mount -t bpf bpf " + kPath + ")",
-                             errno);
+    return no_bpffs(kPath, std::string(", and mounting one here failed (") + std::strerror(errno) + ")");
   }
   spdlog::info("mounted the BPF file system on {}", kPath);
   return {};

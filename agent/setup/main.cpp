@@ -13,6 +13,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include "agent/datapath/kernel.h"
 #include "agent/setup/bpffs.h"
 #include "agent/setup/prepare.h"
 #include "agent/setup/removal.h"
@@ -42,11 +43,12 @@ Result<> make_run_dir() {
 }
 
 Result<> set_up(const Options& options) {
+  POSTERN_RETURN_IF_ERROR(require_kernel(kernel_facts()));
   if (options.stay) {
     return set_up_and_stay(options.setup);  // `prepare` made the folders, and a mount would be this container's alone
   }
-  POSTERN_RETURN_IF_ERROR(make_run_dir());
   POSTERN_RETURN_IF_ERROR(mount_bpffs());
+  POSTERN_RETURN_IF_ERROR(make_run_dir());
   return set_up_steering(options.setup);
 }
 

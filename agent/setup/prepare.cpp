@@ -103,11 +103,7 @@ Result<> install_profiles(const PrepareOptions& options) {
 Result<> prepare_node(const PrepareOptions& options) {
   const KernelFacts facts = kernel_facts();
   POSTERN_RETURN_IF_ERROR(require_kernel(facts));
-  if (!require_bpffs(options.bpf_dir)) {
-    return Error(Errc::kUnsupported,
-                 "this node has no BPF file system, where the gate is pinned (" + options.bpf_dir +
-                     " here is its /sys/fs/bpf): on the node, mount -t bpf bpf /sys/fs/bpf, as systemd does at boot");
-  }
+  POSTERN_RETURN_IF_ERROR(require_bpffs(options.bpf_dir));
   POSTERN_RETURN_IF_ERROR(make_run_folders(options));
   if (!options.profiles_to.empty()) {
     POSTERN_RETURN_IF_ERROR(install_profiles(options));

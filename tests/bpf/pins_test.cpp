@@ -124,10 +124,12 @@ TEST_CASE("two gates with the same pins share their maps") {
 TEST_CASE("pins need a BPF file system") {
   auto error = refusal("/tmp/postern-no-bpffs");
   CHECK(error.code() == Errc::kUnsupported);
-  CHECK(error.message() == "/tmp is not a BPF file system: run postern-setup, or mount -t bpf bpf /sys/fs/bpf");
-  error = refusal("/no/such/folder");
-  CHECK(error.code() == Errc::kNotFound);
-  CHECK_THAT(error.message(), StartsWith("the pins' folder /no/such "));
+  CHECK_THAT(error.message(), StartsWith("pin_dir /tmp/postern-no-bpffs: the gate is pinned in a BPF file system, and "
+                                         "/tmp is none: run mount -t bpf bpf /sys/fs/bpf "));
+  error = refusal("/no/such/folder/");
+  CHECK(error.code() == Errc::kUnsupported);
+  CHECK_THAT(error.message(), StartsWith("pin_dir /no/such/folder: the gate is pinned in a BPF file system, and "
+                                         "/no/such is none (No such file or directory): "));
 }
 
 }  // namespace postern::test

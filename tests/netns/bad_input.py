@@ -162,20 +162,5 @@ def capabilities(lab, gate):
     true(not os.path.exists(lab.pin_dir + "/other"), "pins of the other one were left")
 
 
-@case("no BTF, and a kernel too old: said in one line with what to do, nothing is left")
-def kernels(lab, gate):
-    posternd = [gate.program("posternd"), "--config", os.path.join(lab.folder, "other.yaml")]
-    # A mount namespace in which the kernel's type information is not to be found, also not beside its image.
-    hide = ["unshare", "--mount", "--propagation", "private", "sh", "-c",
-            "for d in /sys/kernel/btf /boot /usr/lib/debug /lib/modules; do [ ! -d $d ] || mount -t tmpfs none $d; done; "
-            "exec \"$@\"", "sh"]
-    old = ["setarch", "--uname-2.6"]  # the programs cannot be loaded there either
-    for argv, words in ((hide + posternd, ["/sys/kernel/btf/vmlinux", "CONFIG_DEBUG_INFO_BTF"]),
-                        (hide + old + posternd, ["kernel 2.6.", "too old", "6.1 or newer"])):
-        refused(lab.node.run(argv, check=False, timeout=10), words)
-        true(not os.path.exists(lab.pin_dir + "/other"), "pins of the other one were left")
-    equal(gate.status()["sandboxes"], 1, "sandboxes of the one that runs")
-
-
 if __name__ == "__main__":
     sys.exit(main(prepare, zone=ZONE, sandboxes=2))
