@@ -72,6 +72,8 @@ void Commands::handle(const api::ControlRequest& request, const ControlServer::R
       return attach(request.sandbox_attach(), respond);
     case api::ControlRequest::kSandboxDetach:
       return detach(request.sandbox_detach(), respond);
+    case api::ControlRequest::kSandboxMode:
+      return set_mode(request.sandbox_mode(), respond);
     case api::ControlRequest::kExplain:
       return explain(request.explain(), respond);
     case api::ControlRequest::COMMAND_NOT_SET:
@@ -156,6 +158,8 @@ void Commands::status(const ControlServer::Respond& respond) {
   status.set_dns_workers(parts_.dns.ready() ? parts_.dns.workers() : 0);
   status.set_observer_connected(parts_.server.observed());
   status.set_sandboxes(static_cast<std::uint32_t>(parts_.sandboxes.size()));
+  status.set_locked(static_cast<std::uint32_t>(std::ranges::count(
+      parts_.sandboxes.all(), SandboxMode::kLockdown, [](const Sandbox* sandbox) { return sandbox->mode; })));
   status.set_policy_folder(parts_.config.policies);
   status.set_last_change_unix_s(last_change_unix_s_);
   if (cluster_ != nullptr) {
@@ -221,7 +225,7 @@ api::SandboxReply Commands::describe(const Sandbox& sandbox) {
     reply.add_search(suffix.text());
   }
   reply.set_generation(sandbox.generation);
-  reply.set_mode("enforce");
+  reply.set_mode(std::string(name_of(sandbox.mode)));
   reply.set_namespace_(sandbox.pod.space);
   reply.set_pod(sandbox.pod.name);
   reply.set_held(sandbox.held);
@@ -293,6 +297,27 @@ void Commands::detach(const api::SandboxDetachRequest& request, const ControlSer
       return respond_error(respond, detached.error());
     }
     spdlog::info("sandbox {} behind {} is detached", reply.sandbox_detach().id(), reply.sandbox_detach().interface());
+    respond(reply);
+  });
+}
+
+void Commands::set_mode(const api::SandboxModeRequest& request, const ControlServer::Respond& respond) {
+  const Sandbox* sandbox = parts_.sandboxes.find(request.sandbox());
+  if (sandbox == nullptr) {
+    return respond_error(respond, no_such_sandbox(request.sandbox()));
+  }
+  const auto mode = parse_mode(request.mode());
+  if (!mode) {
+    return respond_error(respond, mode.error());
+  }
+  parts_.policies.set_mode(sandbox->id, *mode, [this, respond, id = sandbox->id](const Result<>& set) {
+    const Sandbox* changed = parts_.sandboxes.find_id(id);
+    if (!set || changed == nullptr) {
+      return respond_error(respond, set ? Error(Errc::kNotFound, "the sandbox is gone") : set.error());
+    }
+    spdlog::warn("sandbox {} behind {} is in mode {}", id, changed->interface, name_of(changed->mode));
+    api::ControlReply reply;
+    *reply.mutable_sandbox_mode() = describe(*changed);
     respond(reply);
   });
 }

@@ -53,6 +53,7 @@ class Commands {
   void list(const ControlServer::Respond& respond);
   void attach(const api::SandboxAttachRequest& request, const ControlServer::Respond& respond);
   void detach(const api::SandboxDetachRequest& request, const ControlServer::Respond& respond);
+  void set_mode(const api::SandboxModeRequest& request, const ControlServer::Respond& respond);
   void explain(const api::ExplainRequest& request, const ControlServer::Respond& respond);
   api::SandboxReply describe(const Sandbox& sandbox);
   Error no_such_sandbox(const std::string& name) const;

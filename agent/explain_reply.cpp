@@ -15,6 +15,8 @@ void add_rule(const Rule& rule, api::ExplainReply& reply) {
   added.set_layer(layer_of(rule));
 }
 
+constexpr const char* kLockedDown = "the sandbox is in lockdown: nothing of it passes (`postern sandbox mode` ends it)";
+
 /// What lookups have opened beside the rules: the policy alone does not know.
 void explain_grants(
     Gate& gate, const Sandbox& sandbox, const PolicyImage& image, const Target& target, api::ExplainReply& reply) {
@@ -67,6 +69,11 @@ void explain_target(
   if (target.address) {
     explain_grants(gate, sandbox, image, target, reply);
   }
+  if (sandbox.mode == SandboxMode::kLockdown) {
+    reply.add_notes("Without the lockdown: " + reply.verdict());
+    reply.set_allowed(false);
+    reply.set_verdict(kLockedDown);
+  }
 }
 
 void explain_all(const Sandbox& sandbox, const PolicyImage& image, api::ExplainReply& reply) {
@@ -78,6 +85,9 @@ void explain_all(const Sandbox& sandbox, const PolicyImage& image, api::ExplainR
   }
   for (const std::string& note : image.narrowed) {
     reply.add_notes(note);
+  }
+  if (sandbox.mode == SandboxMode::kLockdown) {
+    reply.add_notes(kLockedDown);
   }
 }
 

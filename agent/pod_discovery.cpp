@@ -192,6 +192,11 @@ void PodDiscovery::take(const PairingStep& step, const PairingPod& pod) {
 }
 
 void PodDiscovery::release(const PairingStep& step) {
+  // Labels and scope are not what ends a lockdown: a tenant may be able to change them.
+  if (const Sandbox* locked = parts_.sandboxes.find_id(step.sandbox);
+      locked != nullptr && locked->mode == SandboxMode::kLockdown) {
+    return;
+  }
   busy_.insert(step.ifindex);
   const std::uint32_t ifindex = step.ifindex;
   const auto done = [this, ifindex](const Result<>& released) {

@@ -395,6 +395,27 @@ Result<> PolicyControl::start_identify(std::uint32_t id, const Sandbox& like) {
   return sandboxes_.save();
 }
 
+void PolicyControl::set_mode(std::uint32_t id, SandboxMode mode, std::function<void(Result<>)> done) {
+  queue_.run([this, id, mode, done = std::move(done)](const OperationQueue::Done& finished) {
+    done(write_mode(id, mode));
+    finished();
+  });
+}
+
+Result<> PolicyControl::write_mode(std::uint32_t id, SandboxMode mode) {
+  Sandbox* sandbox = sandboxes_.find_id(id);
+  if (sandbox == nullptr) {
+    return Error(Errc::kNotFound, "sandbox " + std::to_string(id) + " is gone");
+  }
+  const SandboxMode before = std::exchange(sandbox->mode, mode);
+  if (auto written = sandboxes_.write(*sandbox, image_of(*sandbox).get()); !written) {
+    sandbox->mode = before;
+    return written;
+  }
+  listener_.on_sandbox(*sandbox);
+  return sandboxes_.save();
+}
+
 void PolicyControl::detach(std::uint32_t id, bool interface_gone, std::function<void(Result<>)> done) {
   queue_.run([this, id, interface_gone, done = std::move(done)](const OperationQueue::Done& finished) {
     Result<> detached;

@@ -65,6 +65,8 @@ class PolicyControl {
   /// Whose a sandbox is, and its addresses, MACs, link prefixes and search list, are those of `like`
   /// from now on; its policy stays. @return exists: one of the addresses is another sandbox's.
   void identify(std::uint32_t id, Sandbox like, std::function<void(Result<>)> done);
+  /// Another mode, in force in the kernel when this calls back.
+  void set_mode(std::uint32_t id, SandboxMode mode, std::function<void(Result<>)> done);
   /// Takes the gate off; when the interface is gone already, only cleans up after it.
   void detach(std::uint32_t id, bool interface_gone, std::function<void(Result<>)> done);
 
@@ -89,6 +91,7 @@ class PolicyControl {
   void start_attach(Sandbox sandbox, const OnAttached& done, const OperationQueue::Done& finished);
   void finish_attach(std::uint32_t id, const OnAttached& done);
   Result<> start_identify(std::uint32_t id, const Sandbox& like);
+  Result<> write_mode(std::uint32_t id, SandboxMode mode);
   void feed(const Sandbox& sandbox, const InstalledPolicy* staged, std::uint32_t staged_generation);
   Result<std::shared_ptr<InstalledPolicy>> use(const std::string& key);
   void forget(const std::shared_ptr<InstalledPolicy>& policy);

@@ -164,7 +164,8 @@ int to_sandbox(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	}
 	/* The kernel sets the incoming interface where a packet enters the node: nobody outside can pose as the proxy. */
-	if (set && set->steer_ifindex && skb->ingress_ifindex == set->steer_ifindex) {
+	if (set && set->steer_ifindex && skb->ingress_ifindex == set->steer_ifindex &&
+	    sandbox->mode != EGRESS_MODE_LOCKDOWN) {
 		egress_count(sandbox->id, EGRESS_REASON_DNS_ANSWER, EGRESS_IN, skb->len);
 		return EGRESS_NEXT;
 	}

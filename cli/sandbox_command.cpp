@@ -120,10 +120,29 @@ void detach(CliContext& context, const std::string& sandbox) {
               reply->sandbox_detach().interface().c_str());
 }
 
+void set_mode(CliContext& context, const std::string& sandbox, const std::string& mode) {
+  api::ControlRequest request;
+  request.mutable_sandbox_mode()->set_sandbox(sandbox);
+  request.mutable_sandbox_mode()->set_mode(mode);
+  const auto reply = call_posternd(context.control_socket, request);
+  if (!reply) {
+    return print_error(context, reply.error());
+  }
+  const auto& changed = reply->sandbox_mode();
+  if (changed.mode() == "lockdown") {
+    std::printf("Sandbox %u behind %s is locked down: nothing of it passes, live connections neither.\n", changed.id(),
+                changed.interface().c_str());
+    std::printf("To end it: postern sandbox mode %s enforce\n", changed.interface().c_str());
+  } else {
+    std::printf("Sandbox %u behind %s is under policy %s again.\n", changed.id(), changed.interface().c_str(),
+                changed.policy().empty() ? "none: it is denied everything" : changed.policy().c_str());
+  }
+}
+
 }  // namespace
 
 void add_sandbox_command(CLI::App& app, CliContext& context) {
-  auto* sandbox = app.add_subcommand("sandbox", "List, attach and detach sandboxes");
+  auto* sandbox = app.add_subcommand("sandbox", "List, attach, detach and lock down sandboxes");
   sandbox->require_subcommand(1);
 
   auto output = std::make_shared<std::string>("text");
@@ -158,6 +177,16 @@ void add_sandbox_command(CLI::App& app, CliContext& context) {
       sandbox->add_subcommand("detach", "Take the gate off an interface: the sandbox is unrestricted from then on");
   detach_command->add_option("sandbox", *name, "Interface or id, as `postern sandbox list` shows it")->required();
   detach_command->callback([&context, name] { detach(context, *name); });
+
+  auto mode = std::make_shared<std::string>();
+  auto* mode_command = sandbox->add_subcommand("mode", "Lock a sandbox down at once, or put it under its policy again");
+  mode_command->add_option("sandbox", *name, "Interface or id, as `postern sandbox list` shows it")->required();
+  mode_command->add_option("mode", *mode, "enforce or lockdown")->required()->check(CLI::IsMember({"enforce", "lockdown"}));
+  mode_command->footer(
+      "lockdown drops every packet of the sandbox in both directions, also those of live connections, lookups and the "
+      "node's probes.\nIt outlives posternd and changes of labels, scope and policies, and ends with the interface.\n\n"
+      "Example:\n  postern sandbox mode veth1234 lockdown");
+  mode_command->callback([&context, name, mode] { set_mode(context, *name, *mode); });
 }
 
 }  // namespace postern

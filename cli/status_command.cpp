@@ -92,6 +92,7 @@ void print_json(const api::StatusReply& status) {
                               {"upstreams", std::vector<std::string>(status.upstreams().begin(), status.upstreams().end())}}},
                      {"observer", {{"connected", status.observer_connected()}}},
                      {"sandboxes", status.sandboxes()},
+                     {"locked", status.locked()},
                      {"policies", nlohmann::json::array()},
                      {"problems", std::vector<std::string>(status.problems().begin(), status.problems().end())}};
   for (const auto& policy : status.policies()) {
@@ -119,7 +120,8 @@ void print_text(const api::StatusReply& status) {
   if (status.has_cluster()) {
     print_cluster(status.cluster());
   }
-  std::printf("sandboxes   %u\n", status.sandboxes());
+  const std::string locked = status.locked() == 0 ? "" : ", " + std::to_string(status.locked()) + " in lockdown";
+  std::printf("sandboxes   %u%s\n", status.sandboxes(), locked.c_str());
   std::printf("policies    %d in %s%s\n", status.policies_size(), status.policy_folder().c_str(),
               status.cluster().kinds_size() > 0 ? " and objects of the cluster" : "");
   if (status.policies_size() > 0) {

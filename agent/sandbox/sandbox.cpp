@@ -6,6 +6,8 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "base/log.h"
+
 namespace postern {
 
 Result<Mac> parse_mac(std::string_view text) {
@@ -32,6 +34,17 @@ std::string to_string(const Mac& mac) {
   return text;
 }
 
+std::string_view name_of(SandboxMode mode) { return mode == SandboxMode::kLockdown ? "lockdown" : "enforce"; }
+
+Result<SandboxMode> parse_mode(std::string_view name) {
+  for (const SandboxMode mode : {SandboxMode::kEnforce, SandboxMode::kLockdown}) {
+    if (name == name_of(mode)) {
+      return mode;
+    }
+  }
+  return Error(Errc::kInvalid, "\"" + printable(name) + "\" is no mode of a sandbox: write enforce or lockdown");
+}
+
 egress_addr to_kernel(const Address& address) {
   egress_addr out{};
   std::memcpy(&out, address.bytes.data(), sizeof(out));
@@ -50,7 +63,7 @@ egress_sandbox to_kernel(const Sandbox& sandbox, const PolicyImage* image) {
   out.slot = sandbox.slot;
   out.policy = sandbox.policy_id;
   out.min_generation = sandbox.generation;
-  out.mode = EGRESS_MODE_ENFORCE;
+  out.mode = sandbox.mode == SandboxMode::kLockdown ? EGRESS_MODE_LOCKDOWN : EGRESS_MODE_ENFORCE;
   out.inbound = image != nullptr && image->inbound_link ? EGRESS_INBOUND_LINK : 0;
   out.flow_age_s_max = kFlowAgeSMax;
   std::ranges::copy(sandbox.mac, out.mac);
@@ -77,6 +90,9 @@ std::string to_json(const std::vector<const Sandbox*>& sandboxes) {
     if (sandbox->held) {
       item["held"] = true;
     }
+    if (sandbox->mode != SandboxMode::kEnforce) {
+      item["mode"] = name_of(sandbox->mode);
+    }
     for (const Address& address : sandbox->addresses) {
       item["addresses"].push_back(address.to_string());
     }
@@ -102,6 +118,11 @@ Result<std::vector<Sandbox>> sandboxes_from_json(std::string_view text) {
       sandbox.interface = item.at("interface").get<std::string>();
       sandbox.policy = item.at("policy").get<std::string>();
       sandbox.held = item.value("held", false);
+      auto mode = parse_mode(item.value("mode", "enforce"));
+      if (!mode) {
+        return std::move(mode).error();
+      }
+      sandbox.mode = *mode;
       auto mac = parse_mac(item.at("mac").get<std::string>());
       if (!mac) {
         return std::move(mac).error();

@@ -33,6 +33,14 @@ struct PodRef {
   friend bool operator==(const PodRef&, const PodRef&) = default;
 };
 
+enum class SandboxMode {
+  kEnforce,   ///< What its policy allows passes.
+  kLockdown,  ///< Nothing passes, in either direction, live connections neither; until a person ends it.
+};
+std::string_view name_of(SandboxMode mode);  ///< "enforce", "lockdown"
+/// @return invalid: the two that there are.
+Result<SandboxMode> parse_mode(std::string_view name);
+
 struct Sandbox {
   std::uint32_t id = 0;    ///< Never reused.
   std::uint32_t slot = 0;  ///< Of its own maps; reused after detach.
@@ -41,6 +49,7 @@ struct Sandbox {
   std::string policy;  ///< Its policy key (policies/policy_set.h). Empty: everything is denied, by an answer to DNS.
   PodRef pod;
   bool held = false;  ///< Denied everything until it is known whose interface it is.
+  SandboxMode mode = SandboxMode::kEnforce;
   std::vector<Address> addresses;
   Mac mac{};
   Mac host_mac{};

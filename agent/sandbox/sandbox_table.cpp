@@ -58,6 +58,9 @@ Result<std::vector<std::string>> SandboxTable::adopt() {
     sandbox.ifindex = ifindex;
     sandbox.policy_id = entry.policy;
     sandbox.generation = entry.min_generation;
+    if (entry.mode == EGRESS_MODE_LOCKDOWN) {  // also when the record was lost, or is of before
+      sandbox.mode = SandboxMode::kLockdown;
+    }
     std::ranges::copy(entry.host_mac, sandbox.host_mac.begin());
     for (std::uint8_t i = 0; i < entry.link_prefix_count; ++i) {
       sandbox.link_prefixes.push_back(

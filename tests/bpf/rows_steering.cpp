@@ -98,6 +98,11 @@ void add_answers(std::vector<Row>& rows) {
                     delivered,
                     passes(reason::kDNS_ANSWER),
                     opens_nothing()});
+    rows.push_back({"lockdown, an answer that came over the steering link" + from,
+                    [](Lab& lab) { lab.change_sandbox([](egress_sandbox& entry) { entry.mode = EGRESS_MODE_LOCKDOWN; }); },
+                    delivered,
+                    drops(reason::kLOCKDOWN),
+                    opens_nothing()});
     rows.push_back({"an answer that came from elsewhere" + from,
                     {},
                     receives(datagram),

@@ -92,8 +92,9 @@ def examples(scene):
     out = scene.kubectl("get", "postern", "-A", "-o", "wide").out + "\n" + scene.kubectl("get", "cegp", "-o", "wide").out
     for word in ("build-agents", "house-rules", "team-services", "2026-11-28", "Admin", "100", "in force"):
         need(word in out, f"{word} is not in:\n{out}")
-    explained = scene.kubectl("explain", "egp.spec.dns.grace_s").out
-    need("Seconds that addresses stay open" in explained, explained)
+    if scene.kept_rules:  # an older server describes no kind with a junction (anyOf) below fields that it keeps unknown ones of
+        explained = scene.kubectl("explain", "egp.spec.dns.grace_s").out
+        need("Seconds that addresses stay open" in explained, explained)
     return "\n" + out
 
 

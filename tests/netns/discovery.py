@@ -144,6 +144,23 @@ def no_policies(lab, gate):
     World.pods.pop("early").unplug()
 
 
+@case("a pod that is locked down stays so when its labels and its namespace's change")
+def locked_down(_lab, gate):
+    pod = World.pods["one"]
+    gate.cli("sandbox", "mode", pod.host_if, "lockdown")
+    World.api.put_pod("agents", "one", labels={"role": "none"}, ips=[pod.v4], phase="Running")
+    World.api.put_namespace("agents", {"postern.dev/enforce": "false"})
+    time.sleep(0.3)
+    equal(sandbox_of(gate, pod)["mode"], "lockdown", "mode")
+    is_shut(pod)
+    World.api.put_namespace("agents", SCOPED)
+    World.api.put_pod("agents", "one", labels=ROLE, ips=[pod.v4], phase="Running")
+    under(gate, pod, "agents/agent", "one")
+    is_shut(pod)
+    gate.cli("sandbox", "mode", pod.host_if, "enforce")
+    wait_until(lambda: pod.asks() == [ALLOWED], "the allowed name")
+
+
 @case("a namespace that leaves the scope lets its pods go; one that enters it shuts them")
 def namespaces(_lab, gate):
     pod, other = World.pods["one"], World.pods["two"]

@@ -54,6 +54,17 @@ TEST_CASE("sandbox: its kernel form", "[agent]") {
   CHECK(to_kernel(example(), nullptr).inbound == 0);
 }
 
+TEST_CASE("sandbox: a lockdown is in the kernel's form and in the file", "[agent]") {
+  Sandbox sandbox = example();
+  sandbox.mode = SandboxMode::kLockdown;
+  CHECK(to_kernel(sandbox, nullptr).mode == EGRESS_MODE_LOCKDOWN);
+  const auto read = sandboxes_from_json(to_json({&sandbox}));
+  REQUIRE(read);
+  CHECK(read->at(0).mode == SandboxMode::kLockdown);
+  CHECK_FALSE(parse_mode("lock"));
+  CHECK_FALSE(parse_mode("audit"));
+}
+
 TEST_CASE("sandbox: the file says what the kernel does not know", "[agent]") {
   const Sandbox sandbox = example();
   const auto read = sandboxes_from_json(to_json({&sandbox}));
