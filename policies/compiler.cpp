@@ -141,6 +141,7 @@ class Compiler {
 
   void add_names() {
     JoinedNames joined = join_names(families_);
+    std::unordered_map<const NameRule*, std::uint32_t> shared = shared_rules();
     for (JoinedName& name : joined.rules) {
       // Beside a family that closes by ports "every protocol" could not be taken back again.
       const PortSet ports = families_.size() > 1 && name.ports.is_all() ? PortSet::all_ranges() : std::move(name.ports);
@@ -150,12 +151,43 @@ class Compiler {
       rule.ports = ports;
       const std::size_t before = image_->rules.size();
       const std::size_t index = add_rule(std::move(rule));
-      if (index == before) {
+      if (const auto known = shared.find(name.source); known != shared.end()) {
+        known->second = static_cast<std::uint32_t>(index);
+      } else if (index == before) {
         image_->names.add(*image_->rules[index].pattern, static_cast<std::uint32_t>(index));
       }
     }
+    add_shared(shared);
     image_->narrowed = std::move(joined.narrowed);
     last_opening_ = std::move(joined.last_opening);
+  }
+
+  /// Rules whose patterns are in a set that other images have, too; which rules of this image they are is not known
+  /// yet.
+  std::unordered_map<const NameRule*, std::uint32_t> shared_rules() const {
+    std::unordered_map<const NameRule*, std::uint32_t> rules;
+    for (const Policy* policy : policies_) {
+      for (const SharedNames& set : policy->shared_names) {
+        for (std::size_t i = 0; set.matcher != nullptr && i < set.count; ++i) {
+          rules[&policy->allow_names[set.first + i]] = NameSets::kLeftOut;
+        }
+      }
+    }
+    return rules;
+  }
+
+  void add_shared(const std::unordered_map<const NameRule*, std::uint32_t>& rules) {
+    for (const Policy* policy : policies_) {
+      for (const SharedNames& set : policy->shared_names) {
+        NameSets::Set used{set.matcher, {}};
+        for (std::size_t i = 0; set.matcher != nullptr && i < set.count; ++i) {
+          used.rules.push_back(rules.at(&policy->allow_names[set.first + i]));
+        }
+        if (std::ranges::any_of(used.rules, [](std::uint32_t rule) { return rule != NameSets::kLeftOut; })) {
+          image_->names.add(std::move(used));
+        }
+      }
+    }
   }
 
   void add_families() {

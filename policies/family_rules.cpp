@@ -156,7 +156,7 @@ class FamilyNames {
     if (!ports.empty()) {
       last_ = last_ ? std::max(*last_, rank) : rank;
     }
-    rules_.push_back({name.pattern, std::move(ports), name.origin, &policy, false});
+    rules_.push_back({name.pattern, std::move(ports), name.origin, &policy, false, &name});
   }
 
   /// Cilium's lone "*" opens the way to every name, for names that other rules then let through. Here

@@ -65,6 +65,7 @@ struct JoinedName {
   Origin origin;
   const Policy* owner = nullptr;
   bool implied = false;  ///< Stands for addresses that are open without a lookup; opens no name by itself.
+  const NameRule* source = nullptr;  ///< Whose pattern it has, unchanged; null: it is made of several.
 };
 
 struct JoinedNames {

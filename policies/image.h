@@ -17,7 +17,7 @@
 #include "policies/diagnostics.h"
 #include "policies/inventory.h"
 #include "policies/model.h"
-#include "policies/name_matcher.h"
+#include "policies/name_sets.h"
 
 namespace postern {
 
@@ -88,7 +88,7 @@ struct PolicyImage {
   std::uint64_t fingerprint = 0;  ///< Equal for images that enforce the same, wherever it is written.
   std::vector<Rule> rules;
   std::vector<RuleGroup> groups;
-  NameMatcher names;             ///< Indices into rules.
+  NameSets names;                ///< Indices into rules.
   std::vector<CidrEntry> cidrs;  ///< Sorted by prefix; the longest match of an address decides.
   bool inbound_link = false;
   DnsOptions dns;

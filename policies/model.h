@@ -5,6 +5,7 @@
 #pragma once
 
 #include <compare>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -50,6 +51,17 @@ struct NameRule {
   PortSet ports;  ///< Empty: the name resolves, but its addresses are not opened (dns.allow, rules.dns).
   Origin origin;
   RuleOrder order = {};
+};
+
+class NameMatcher;
+
+/// A run of a policy's name rules that it takes of a template, with a matcher that all policies share which take the
+/// same. Matches are indices into the run.
+struct SharedNames {
+  std::string selection;  ///< What is taken: equal for runs with equal patterns, as long as templates stay the same.
+  std::size_t first = 0;  ///< Into Policy::allow_names.
+  std::size_t count = 0;
+  std::shared_ptr<const NameMatcher> matcher;  ///< Null: nobody shares it.
 };
 
 struct CidrRule {
@@ -119,6 +131,7 @@ struct Policy {
   bool stands_alone = false;
 
   std::vector<NameRule> allow_names;
+  std::vector<SharedNames> shared_names;
   std::vector<CidrRule> allow_cidrs;
   std::vector<CidrRule> deny_cidrs;
   std::vector<CidrRule> pass_cidrs;  ///< Skip the rest of the tier.

@@ -170,12 +170,13 @@ void NameMatcher::freeze() {
   labels_.shrink_to_fit();
 }
 
-void NameMatcher::report(const RuleList& list, NameMatch& found) const {
-  const auto add = [&found](std::uint32_t rule) {
+void NameMatcher::report(const RuleList& list, std::size_t depth, NameMatch& found) const {
+  const auto add = [&found, depth](std::uint32_t rule) {
     if (found.count == NameMatch::kRulesMax) {
       found.more = true;
       return;
     }
+    found.depth[found.count] = static_cast<std::uint8_t>(depth);
     found.rules[found.count++] = rule;
   };
   if (list.first == kNone) {
@@ -193,7 +194,7 @@ void NameMatcher::visit(Walk& walk, std::uint32_t at, std::size_t labels_left) c
   const Node& node = nodes_[at];
   if (labels_left == 0) {
     walk.found.ancestor = true;
-    return report(node.exact, walk.found);
+    return report(node.exact, 2 * walk.count + 1, walk.found);
   }
   const std::string_view label = walk.label(labels_left - 1);
   if (const std::uint32_t child = child_of(at, label, edge_hash(at, walk.hashes[labels_left - 1])); child != 0) {
@@ -210,7 +211,7 @@ void NameMatcher::visit(Walk& walk, std::uint32_t at, std::size_t labels_left) c
   if (node.star != 0) {
     visit(walk, node.star, labels_left - 1);
   }
-  report(node.below, walk.found);
+  report(node.below, 2 * (walk.count - labels_left), walk.found);
 }
 
 NameMatch NameMatcher::match(Wire wire) const {

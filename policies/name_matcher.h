@@ -23,6 +23,7 @@ struct NameMatch {
   static constexpr std::size_t kRulesMax = 4;
 
   std::array<std::uint32_t, kRulesMax> rules{};  ///< Indices given to add(), most specific first.
+  std::array<std::uint8_t, kRulesMax> depth{};   ///< How specific: twice the labels, and one if the whole name.
   std::uint8_t count = 0;
   bool more = false;      ///< Further rules match; they were left out.
   bool ancestor = false;  ///< If nothing matched: names below it may, and NXDOMAIN would deny them too.
@@ -74,7 +75,7 @@ class NameMatcher {
   std::uint32_t make_child(std::uint32_t parent, std::string_view label, std::uint32_t hash);
   void put(Slot slot);
   void grow();
-  void report(const RuleList& list, NameMatch& found) const;
+  void report(const RuleList& list, std::size_t depth, NameMatch& found) const;
   void visit(Walk& walk, std::uint32_t node, std::size_t labels_left) const;
 
   std::vector<Node> nodes_;

@@ -20,6 +20,7 @@ void tell(const std::vector<Diagnostic>& warnings, Diagnostics& diagnostics) {
 void PolicyCache::begin_load(std::string_view templates, const Inventory& inventory) {
   if (templates != templates_) {
     files_.clear();
+    shared_.clear();
     templates_ = templates;
   }
   if (inventory != inventory_) {
@@ -38,6 +39,24 @@ void PolicyCache::begin_load(std::string_view templates, const Inventory& invent
   };
   forget_unused(files_);
   forget_unused(images_);
+  std::erase_if(shared_, [](const auto& each) { return each.second.expired(); });
+}
+
+/// What policies take of a template is compiled once for all that take the same.
+void PolicyCache::share_names(Policy& policy) {
+  for (SharedNames& set : policy.shared_names) {
+    auto& known = shared_[set.selection];
+    set.matcher = known.lock();
+    if (set.matcher == nullptr) {
+      auto made = std::make_shared<NameMatcher>();
+      for (std::size_t i = 0; i < set.count; ++i) {
+        made->add(policy.allow_names[set.first + i].pattern, static_cast<std::uint32_t>(i));
+      }
+      made->freeze();
+      set.matcher = made;
+      known = made;
+    }
+  }
 }
 
 std::vector<PolicyModel> PolicyCache::read(std::string_view text,
@@ -54,6 +73,9 @@ std::vector<PolicyModel> PolicyCache::read(std::string_view text,
   Diagnostics own;
   std::vector<PolicyModel> models;
   for (Policy& policy : read_policies(text, file, templates, own, lines)) {
+    if (!own.failed()) {
+      share_names(policy);
+    }
     models.push_back(std::make_shared<const Policy>(std::move(policy)));
   }
   if (!own.failed()) {

@@ -59,7 +59,10 @@ class PolicyCache {
     bool used = true;
   };
 
+  void share_names(Policy& policy);
+
   std::string templates_;
+  std::map<std::string, std::weak_ptr<const NameMatcher>> shared_;  // by selection; they live in the policies
   Inventory inventory_;
   std::map<std::string, File> files_;
   std::map<std::vector<PolicyModel>, Compiled> images_;  // the keys keep the models, so none is another's address

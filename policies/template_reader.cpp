@@ -183,6 +183,25 @@ void read_parameter(const YamlField& item, AllowlistTemplate& object) {
   object.parameters.push_back(std::move(parameter));
 }
 
+/// The same text for references that take the same of the same template.
+std::string selection_of(const TemplateReference& reference) {
+  std::string text = reference.name.text;
+  const auto add = [&text](char kind, const std::string& word) {
+    text += kind + std::to_string(word.size()) + ":" + word;
+  };
+  if (reference.groups) {
+    text += "/";
+    for (const WrittenWord& group : *reference.groups) {
+      add('g', group.text);
+    }
+  }
+  for (const auto& [name, value] : reference.values) {
+    add('p', name);
+    add('v', value.text);
+  }
+  return text;
+}
+
 AllowlistTemplate read_template(const YamlField& document) {
   document.only({"apiVersion", "kind", "metadata", "spec", "status"});
   AllowlistTemplate object;
@@ -261,6 +280,7 @@ void use_template(const YamlField& field, const TemplateSet& templates, Policy& 
     return;  // reported
   }
   const std::string via = "template " + reference->name.text + " at " + field.place().to_string();
+  const std::size_t first = policy.allow_names.size();
   for (const TemplateEntry& entry : select_entries(*reference, templates, field.diagnostics())) {
     const Origin origin{entry.place, via};
     if (entry.cidr) {
@@ -268,6 +288,9 @@ void use_template(const YamlField& field, const TemplateSet& templates, Policy& 
     } else if (auto pattern = parse_pattern(entry.text)) {
       policy.allow_names.push_back({*pattern, entry.ports, origin, {}});
     }
+  }
+  if (const std::size_t count = policy.allow_names.size() - first; count > 0) {
+    policy.shared_names.push_back({selection_of(*reference), first, count, nullptr});
   }
 }
 

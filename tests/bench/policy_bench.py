@@ -37,6 +37,9 @@ def library_cost(options, table):
     table.add("compile", "read_ms", [report["read_ms"]], "ms", runs=runs)
     table.add("match", "ns", [report["match_ns"]], "ns", runs=runs)
     table.add("match", "allocations", [report["match_allocations"]], "", runs=runs)
+    table.add("shared", "kib", [report["shared_kib"]], "KiB")
+    table.add("shared", "alone_kib", [report["alone_kib"]], "KiB")
+    table.add("shared", "ms", [report["shared_ms"]], "ms")
 
 
 def attach_all(lab, gate):

@@ -5,13 +5,14 @@
 // compile_ms:  kPolicies policies of kNames names and kCidrs prefixes each, from what the readers made of them to
 //   images, on one thread. None shares a rule with another.
 // read_ms:     the same policies from their YAML text, which a start and an edit pay before.
-// edit_ms:     one of those policies edited, and the whole set loaded again, as a reload does.
 // match_ns:    a name against a matcher of kMatched patterns, a tenth of them wildcards, as the DNS path asks it.
 //   The names asked lie one behind the other, so that the figure is the matcher's cache misses and not the test's.
 // match_allocations: of all matches together; more than 0 is an error.
-// shared_ms, shared_kib: kPolicies policies that take the same names from a template; what the second and each later
-//   one costs.
+// shared_kib:  kPolicies policies that take the same kNames names of a template: heap of each, read and compiled, by
+//   malloc's own count. alone_kib: the same, with the names written out in each. shared_ms: reading and compiling all.
 // Each value is the median of the runs asked for (policy_cost [RUNS]).
+#include <malloc.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -24,6 +25,9 @@
 
 #include "policies/image.h"
 #include "policies/policy_reader.h"
+#include "policies/policy_set.h"
+#include "policies/template_links.h"
+#include "policies/template_reader.h"
 
 namespace {
 
@@ -175,6 +179,55 @@ NameMatcher matcher_of_many() {
   return matcher;
 }
 
+struct SharedCost {
+  double ms = 0;
+  double kib = 0;  // of one policy
+};
+
+/// All of them, kept as posternd keeps them. @param allow  An allow rule of each.
+SharedCost cost_of_all(const std::string& allow, const TemplateSet& templates) {
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < kPolicies; ++i) {
+    texts.push_back("apiVersion: postern.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: agent-" + std::to_string(i) +
+                    "}\nspec:\n  allow:\n" + allow);
+  }
+  const std::size_t before = ::mallinfo2().uordblks;
+  const auto begin = Clock::now();
+  PolicySet set;
+  Diagnostics diagnostics;
+  for (std::size_t i = 0; i < kPolicies; ++i) {
+    add_policies(texts[i], "/etc/postern/policies/agent-" + std::to_string(i) + ".yaml", templates, set, diagnostics);
+  }
+  const double ms = ms_since(begin);
+  if (diagnostics.failed()) {
+    fail(diagnostics.to_error().message());
+  }
+  return {ms, static_cast<double>(::mallinfo2().uordblks - before) / 1024 / kPolicies};
+}
+
+std::string many_names(const std::string& indent) {
+  std::string text;
+  for (std::size_t i = 0; i < kNames; ++i) {
+    text += indent + "- " + zone_of(i) + "\n";
+  }
+  return text;
+}
+
+void measure_sharing(SharedCost& shared, SharedCost& alone) {
+  Diagnostics diagnostics;
+  const TemplateSet templates = link_templates(
+      read_templates("apiVersion: postern.dev/v1alpha1\nkind: AllowlistTemplate\nmetadata: {name: many}\nspec:\n"
+                     "  version: 2026-11-28\n  purpose: p\n  groups:\n  - name: all\n    purpose: p\n    names:\n" +
+                         many_names("    "),
+                     "many.yaml", diagnostics),
+      diagnostics);
+  if (diagnostics.failed()) {
+    fail(diagnostics.to_error().message());
+  }
+  shared = cost_of_all("  - templates: [many]\n", templates);
+  alone = cost_of_all("  - names:\n" + many_names("    "), templates);
+}
+
 void measure(std::size_t runs) {
   std::vector<std::string> texts;
   for (std::size_t i = 0; i < kPolicies; ++i) {
@@ -198,9 +251,13 @@ void measure(std::size_t runs) {
     matches.push_back(cost.ns);
     made += cost.allocations;
   }
+  SharedCost shared;
+  SharedCost alone;
+  measure_sharing(shared, alone);
   std::printf(
-      "{\"read_ms\": %.0f, \"compile_ms\": %.0f, \"match_ns\": %.1f, \"match_allocations\": %zu, \"runs\": %zu}\n",
-      median(reads), median(compiles), median(matches), made, runs);
+      "{\"read_ms\": %.0f, \"compile_ms\": %.0f, \"match_ns\": %.1f, \"match_allocations\": %zu, \"shared_ms\": %.0f, "
+      "\"shared_kib\": %.0f, \"alone_kib\": %.0f, \"runs\": %zu}\n",
+      median(reads), median(compiles), median(matches), made, shared.ms, shared.kib, alone.kib, runs);
 }
 
 }  // namespace

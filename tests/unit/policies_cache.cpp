@@ -2,8 +2,12 @@
 //
 // What a second load takes over from the first, and what it must not.
 #include <catch2/catch_test_macros.hpp>
+#include <map>
+#include <vector>
 
 #include "policies/policy_set.h"
+#include "policies/template_links.h"
+#include "policies/template_reader.h"
 #include "tests/unit/policies_texts.h"
 
 namespace postern {
@@ -162,6 +166,94 @@ TEST_CASE("compile: what speaks of the cluster is not compiled by a part of it",
   CHECK(errors(cilium("egress: [{toEntities: [all]}]")) == 0);
   CHECK(errors(cilium("egress: [{toFQDNs: [{matchName: a.example.com}]}]")) == 0);
   CHECK(errors(text_of_policy(0, "api.example.com")) == 0);
+}
+
+TEST_CASE("cache: what policies take of a template is compiled once for all that take the same", "[policies]") {
+  Diagnostics diagnostics;
+  const TemplateSet templates = link_templates(
+      read_templates(
+          "apiVersion: postern.dev/v1alpha1\nkind: AllowlistTemplate\nmetadata: {name: base}\nspec:\n"
+          "  version: 2026-11-28\n  purpose: p\n  parameters: [{name: region, purpose: p, default: eu}]\n"
+          "  groups:\n"
+          "  - {name: a, purpose: p, names: [a.example.com, \"*.a.example.com\", \"{region}.example.com\"]}\n"
+          "  - {name: b, purpose: p, ports: [8443], names: [b.example.com, \"*.deep.a.example.com\"]}\n",
+          "t.yaml", diagnostics),
+      diagnostics);
+  const auto policy = [](const std::string& name, const std::string& allow) {
+    return "apiVersion: postern.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: " + name + "}\nspec: {allow: [" +
+           allow + "]}\n";
+  };
+  const std::string kAll = "{templates: [base]}";
+  const std::string kOwn = "{names: [own.example.com, \"*.a.example.com\", x.deep.a.example.com], ports: [22]}";
+  PolicySet set;
+  for (const auto& [name, allow] :
+       std::map<std::string, std::string>{{"first", kAll},
+                                          {"second", kOwn + ", " + kAll},
+                                          {"part", "{templates: [{name: base, groups: [a]}]}"},
+                                          {"same-part", "{templates: [{name: base, groups: [a]}, base]}"},
+                                          {"other-value", "{templates: [{name: base, params: {region: us}}]}"}}) {
+    add_policies(policy(name, allow), name + ".yaml", templates, set, diagnostics);
+  }
+  REQUIRE_FALSE(diagnostics.failed());
+  const auto matcher = [&](const std::string& name, std::size_t at = 0) {
+    return set.policies.at(name).image->names.sets().at(at).matcher;
+  };
+  CHECK(matcher("first") == matcher("second"));
+  CHECK(matcher("part") == matcher("same-part"));
+  CHECK(matcher("first") == matcher("same-part", 1));
+  CHECK(matcher("first") != matcher("part"));
+  CHECK(matcher("first") != matcher("other-value"));
+
+  // Shared or not, the same names find the same rules.
+  for (const auto& [name, loaded] : set.policies) {
+    Policy alone = *loaded.model;
+    alone.shared_names.clear();
+    const auto plain = compile(alone, Inventory(), diagnostics);
+    REQUIRE(plain != nullptr);
+    CHECK(plain->fingerprint == loaded.image->fingerprint);
+    for (const char* asked : {"a.example.com", "x.a.example.com", "x.deep.a.example.com", "deep.a.example.com",
+                              "eu.example.com", "us.example.com", "b.example.com", "own.example.com", "example.com",
+                              "com", "c.example.com", "x.y.deep.a.example.com"}) {
+      const auto wire = DnsName::from_text(asked).value();
+      const NameMatch one = loaded.image->names.match(wire.wire());
+      const NameMatch other = plain->names.match(wire.wire());
+      INFO(name << " asked for " << asked);
+      CHECK(std::vector(one.rules.begin(), one.rules.begin() + one.count) ==
+            std::vector(other.rules.begin(), other.rules.begin() + other.count));
+      CHECK(one.more == other.more);
+      CHECK(one.ancestor == other.ancestor);
+      CHECK(loaded.image->ports_of(wire.wire()) == plain->ports_of(wire.wire()));
+    }
+  }
+}
+
+TEST_CASE("cache: other templates are shared anew", "[policies]") {
+  const auto templates = [](const std::string& name) {
+    Diagnostics diagnostics;
+    return link_templates(
+        read_templates("apiVersion: postern.dev/v1alpha1\nkind: AllowlistTemplate\nmetadata: {name: base}\n"
+                       "spec:\n  version: 2026-11-28\n  purpose: p\n  groups: [{name: a, purpose: p, names: [" +
+                           name + "]}]\n",
+                       "t.yaml", diagnostics),
+        diagnostics);
+  };
+  const auto cache = std::make_shared<PolicyCache>();
+  const auto load = [&](const std::string& name) {
+    PolicySet set;
+    set.cache = cache;
+    cache->begin_load(name, Inventory());
+    Diagnostics diagnostics;
+    add_policies(
+        "apiVersion: postern.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: p}\nspec: {allow: [{templates: "
+        "[base]}]}\n",
+        "p.yaml", templates(name), set, diagnostics);
+    return set.policies.at("p").image;
+  };
+  const auto first = load("a.example.com");
+  const auto second = load("b.example.com");
+  const auto wire = DnsName::from_text("b.example.com").value();
+  CHECK_FALSE(first->names.match(wire.wire()).matched());
+  CHECK(second->names.match(wire.wire()).matched());
 }
 
 }  // namespace
