@@ -2,6 +2,7 @@
 #include "agent/cluster.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <iterator>
 #include <set>
@@ -94,7 +95,10 @@ Cluster::Cluster(Parts parts, Listener listener, std::string node, std::unique_p
       object_status_(parts.loop, *client_, objects_, node_),
       inventory_watch_(parts.loop, *client_, [this] { on_inventory(); }) {}
 
-Cluster::~Cluster() { parts_.loop.cancel(load_timer_); }
+Cluster::~Cluster() {
+  parts_.loop.cancel(load_timer_);
+  parts_.loop.cancel(refusal_timer_);
+}
 
 Result<> Cluster::start() {
   spdlog::info("node {} of the cluster at {}, by {}", node_, client_->config().server, client_->config().origin);
@@ -144,6 +148,7 @@ void Cluster::on_inventory() {
   inventory_stale_ = true;
   if (inventory_trouble_ != inventory_watch_.trouble()) {
     inventory_trouble_ = inventory_watch_.trouble();
+    note_refusal();
     refresh_conditions();
   }
   if (!waits_for_inventory()) {
@@ -160,8 +165,23 @@ const Inventory& Cluster::inventory() {
 }
 
 bool Cluster::waits_for_inventory() const {
-  const bool refused = inventory_watch_.trouble_code() == Errc::kDenied && !inventory_watch_.trouble().empty();
+  const bool refused =
+      inventory_refused_since_ != BootNs() && (SystemClock().now() - inventory_refused_since_) / kNsPerMs >= kRefusalMs;
   return objects_.need_inventory() && !inventory_watch_.known() && !refused;
+}
+
+void Cluster::note_refusal() {
+  const bool refused = inventory_trouble_.find("HTTP 403") != std::string::npos;
+  if (!refused) {
+    inventory_refused_since_ = {};
+  } else if (inventory_refused_since_ == BootNs()) {
+    inventory_refused_since_ = SystemClock().now();
+    parts_.loop.cancel(refusal_timer_);
+    refusal_timer_ = parts_.loop.after_ms(kRefusalMs, [this] {
+      refusal_timer_ = 0;
+      on_inventory();
+    });
+  }
 }
 
 void Cluster::ask_for_inventory() {
@@ -178,11 +198,16 @@ void Cluster::restore_objects() {
   }
 }
 
-void Cluster::save_objects() const {
+void Cluster::save_objects() {
+  if (recorded_ && !objects_.record_changed()) {
+    return;
+  }
+  recorded_ = true;
   const std::string record = objects_.record();
   auto saved = record.size() <= kRecordMax ? replace_text_file(parts_.config.policy_objects_file(), record)
                                            : Result<>(Error(Errc::kFull, "it is larger than 64 MiB"));
   if (!saved) {
+    static_cast<void>(std::remove(parts_.config.policy_objects_file().c_str()));  // an old one would be believed
     spdlog::warn("the record of policy objects, for a start while the API server is away: {}", saved.error().message());
   }
 }

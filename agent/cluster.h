@@ -35,6 +35,8 @@ class Cluster {
   static constexpr std::uint64_t kGatherMs = 50;
   /// Pods of a whole cluster come and go all the time: so long changes of the inventory are gathered.
   static constexpr std::uint64_t kInventoryGatherMs = 1'000;
+  /// An API server that is just starting may forbid what it allows a moment later.
+  static constexpr std::uint64_t kRefusalMs = 15'000;
 
   struct Parts {
     EventLoop& loop;
@@ -93,10 +95,11 @@ class Cluster {
   void on_objects_state();
   void load_later(bool changed, std::uint64_t after_ms = kGatherMs);
   void on_inventory();
+  void note_refusal();
   void on_namespaces();
   void judge_objects();
   void restore_objects();
-  void save_objects() const;
+  void save_objects();
   void refresh_conditions();
   std::string narrowed() const;
   void post_refusal(const std::string& problem);
@@ -116,8 +119,11 @@ class Cluster {
   Inventory inventory_;
   bool inventory_stale_ = true;
   std::string inventory_trouble_;
+  BootNs inventory_refused_since_;  // 0: it is not refused
+  EventLoop::TimerId refusal_timer_ = 0;
   bool objects_known_ = false;  // the API server has told them
   bool restored_ = false;
+  bool recorded_ = false;  // also that there are none, by this posternd
   EventLoop::TimerId load_timer_ = 0;
   Errc trouble_code_ = Errc::kIo;  // of the watch's last trouble
   std::string told_problem_;       // the last event

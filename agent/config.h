@@ -19,10 +19,11 @@
 namespace postern {
 
 inline constexpr std::string_view kConfigPath = "/etc/postern/postern.yaml";
+inline constexpr std::string_view kTemplatesPath = "/etc/postern/allowlists";  // without it, those that were installed
 
 struct Config {
   std::string policies = "/etc/postern/policies";     ///< Folder of EgressPolicy files.
-  std::string templates = "/etc/postern/allowlists";  ///< Folder of AllowlistTemplate files.
+  std::string templates = std::string(kTemplatesPath);  ///< Folder of AllowlistTemplate files.
   std::string run_dir = "/run/postern";               ///< Sockets and the list of sandboxes.
   std::string pin_dir = "/sys/fs/bpf/postern";        ///< Pinned maps and programs.
   std::vector<Endpoint> upstreams;                    ///< Empty: the nameservers of resolv.conf; in a cluster its DNS.

@@ -28,16 +28,18 @@ int fail(const Error& error) {
 /// A missing file at the default place means defaults; one that was named must be there.
 Result<Config> load_config(const Options& options) {
   auto text = read_text_file(options.config, YamlField::kFileMax);
-  if (!text) {
-    if (text.error().code() == Errc::kNotFound && options.config == kConfigPath) {
-      return Config();
-    }
+  if (!text && (text.error().code() != Errc::kNotFound || options.config != kConfigPath)) {
     return std::move(text).error();
   }
   Diagnostics diagnostics;
-  Config config = read_config(*text, options.config, diagnostics);
+  Config config = text ? read_config(*text, options.config, diagnostics) : Config();
   if (diagnostics.failed()) {
     return diagnostics.to_error();
+  }
+  if (config.templates == kTemplatesPath && ::access(config.templates.c_str(), F_OK) != 0) {
+    if (const std::string shipped = shared_folder("postern/allowlists"); !shipped.empty()) {
+      config.templates = shipped;
+    }
   }
   return config;
 }

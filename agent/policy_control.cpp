@@ -13,6 +13,7 @@ struct PolicyControl::Transition {
   std::map<std::uint32_t, std::string> assigned;        // sandboxes whose key is given, not chosen
   std::map<std::uint32_t, std::string> keys;            // the policy key of every sandbox
   Installed next;                                       // images of every key in use
+  std::map<std::string, std::shared_ptr<const PolicyImage>> cut_off;  // of keys whose own image has no room
   std::vector<std::shared_ptr<InstalledPolicy>> fresh;  // of these, what was installed for this change
   std::vector<std::uint32_t> moving;                    // sandboxes whose image changes
   std::uint32_t generation = 0;
@@ -21,6 +22,7 @@ struct PolicyControl::Transition {
   OperationQueue::Done finished;
 
   const std::shared_ptr<InstalledPolicy>& next_of(std::uint32_t id) const { return next.at(keys.at(id)); }
+  Result<std::shared_ptr<const PolicyImage>> image_for(const std::string& key) const;
 };
 
 namespace {
@@ -54,6 +56,11 @@ bool same_policies(const PolicySet& a, const PolicySet& b) {
 }
 
 }  // namespace
+
+Result<std::shared_ptr<const PolicyImage>> PolicyControl::Transition::image_for(const std::string& key) const {
+  const auto cut = cut_off.find(key);
+  return cut == cut_off.end() ? postern::image_for(*set, key) : cut->second;
+}
 
 PolicyControl::PolicyControl(EventLoop& loop, Gate& gate, DnsLink& dns, SandboxTable& sandboxes)
     : loop_(loop), gate_(gate), dns_(dns), sandboxes_(sandboxes), installer_(gate, dns) {
@@ -167,7 +174,7 @@ Result<> PolicyControl::claim_generation(Transition& transition) {
 Result<> PolicyControl::install_used(Transition& transition) {
   for (const auto& [id, key] : transition.keys) {
     if (!transition.next.contains(key)) {
-      auto image = image_for(*transition.set, key);
+      auto image = transition.image_for(key);
       if (!image) {
         return std::move(image).error();
       }
@@ -176,6 +183,11 @@ Result<> PolicyControl::install_used(Transition& transition) {
         transition.next[key] = now->second;
       } else {
         auto installed = installer_.install(*image);
+        if (!installed && transition.set->clashes_alone) {
+          spdlog::error("pods under {} are denied everything: {}", key, installed.error().message());
+          transition.cut_off[key] = deny_all(key);
+          installed = installer_.install(transition.cut_off[key]);
+        }
         if (!installed) {
           return std::move(installed).error();
         }
@@ -205,7 +217,12 @@ void PolicyControl::abandon(const std::shared_ptr<Transition>& transition, Error
 
 void PolicyControl::swap(const std::shared_ptr<Transition>& transition) {
   for (const auto& policy : transition->fresh) {
-    if (auto judged = installer_.judge_names(*policy); !judged) {
+    auto judged = installer_.judge_names(*policy);
+    if (!judged && transition->set->clashes_alone) {
+      // A name that was not judged is not allowed: that is this policy's loss, and nobody else's.
+      spdlog::error("addresses that pods under {} had are closed until they are looked up again: {}", policy->image->name,
+                    judged.error().message());
+    } else if (!judged) {
       abandon(transition, std::move(judged).error());
       return;
     }
@@ -221,7 +238,7 @@ void PolicyControl::swap(const std::shared_ptr<Transition>& transition) {
   keep_keys(transition->keys);
   Installed old = std::exchange(installed_, std::move(transition->next));
   for (auto& [key, policy] : installed_) {
-    policy->image = *image_for(*transition->set, key);  // lines may have moved where nothing else did
+    policy->image = *transition->image_for(key);  // lines may have moved where nothing else did
     listener_.on_policy(*policy);
   }
   for (const std::uint32_t id : transition->moving) {

@@ -57,9 +57,14 @@ Result<PolicySet> load_policies(const std::string& policy_folder,
   set.inventory = inventory;
   set.cache = std::move(cache);
   set.cache->begin_load(template_texts, inventory);
-  POSTERN_RETURN_IF_ERROR(for_each_file(policy_folder, [&](const std::string& text, const std::string& file) {
+  const auto policies_read = for_each_file(policy_folder, [&](const std::string& text, const std::string& file) {
     add_policies(text, file, templates, set, diagnostics);
-  }));
+  });
+  if (!policies_read && policies_read.error().code() == Errc::kNotFound) {
+    return Error(Errc::kNotFound, policies_read.error().message() +
+                                      ": make it (an empty one denies everything), or set policies: in postern.yaml");
+  }
+  POSTERN_RETURN_IF_ERROR(policies_read);
   if (objects != nullptr) {
     objects->add_to(set, templates);
   }

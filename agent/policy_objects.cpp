@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "agent/kube/reader.h"
 #include "policies/template_links.h"
 #include "policies/template_reader.h"
 
@@ -28,16 +29,27 @@ Policy named(const PolicyResource& resource, const PolicyObject& object) {
 }
 
 /// For the pods that the refused object is for, or, where not even that can be read, for all that it could be for.
-Policy stand_in_of(const PolicyResource& resource, const PolicyObject& object, const std::vector<PolicyModel>& read) {
+Policy stand_in_of(const PolicyResource& resource, const PolicyObject& object, const PolicyModel& partial) {
   Policy refused = named(resource, object);
-  if (!read.empty()) {
-    refused.family = read.front()->family;
-    refused.subject = read.front()->subject;
+  if (partial != nullptr) {
+    refused.family = partial->family;
+    refused.subject = partial->subject;
   }
-  if (!refused.subject && (read.empty() || !resource.native)) {
+  if (!refused.subject && (partial == nullptr || !resource.native)) {
     refused.subject = PodSelector{object.space.empty() ? std::nullopt : std::optional(object.space), {}, {}};
   }
   return stand_in_for(refused);
+}
+
+/// Each edit of an object is read and compiled on every node, by the loop that shuts new pods: who writes policies must
+/// not be able to keep it busy for seconds.
+bool is_too_large(const PolicyObject& object, const std::string& title, Diagnostics& found) {
+  if (object.too_large) {
+    found.error(
+        {title, 0, 0}, "",
+        "larger than " + std::to_string(kPolicyBytesMax >> 10) + " KiB: split it, or move its names into templates");
+  }
+  return found.failed();
 }
 
 }  // namespace
@@ -45,21 +57,31 @@ Policy stand_in_of(const PolicyResource& resource, const PolicyObject& object, c
 bool PolicyObjects::put(const PolicyResource& resource, const PolicyObject& object) {
   const auto [found, fresh] = entries_.try_emplace(object.uid);
   Entry& entry = found->second;
-  const bool changed = fresh || entry.object.text != object.text;
+  const bool changed = fresh || entry.object.text != object.text || entry.object.too_large != object.too_large;
+  if (changed && !fresh && entry.problem.empty()) {
+    entry.good_text = std::move(entry.object.text);  // right, as far as anybody found
+  }
   entry.resource = &resource;
   entry.object = object;
   entry.judged = entry.judged && !changed;
+  entry.parsed_now = entry.parsed_now && !changed;
   entry.told = true;
+  record_changed_ = record_changed_ || changed;
   return changed;
 }
 
-bool PolicyObjects::remove(const std::string& uid) { return entries_.erase(uid) != 0; }
-
-void PolicyObjects::forget_untold() {
-  std::erase_if(entries_, [](const auto& each) { return !each.second.told; });
+bool PolicyObjects::remove(const std::string& uid) {
+  const bool known = entries_.erase(uid) != 0;
+  record_changed_ = record_changed_ || known;
+  return known;
 }
 
-std::string PolicyObjects::record() const {
+void PolicyObjects::forget_untold() {
+  const auto forgotten = std::erase_if(entries_, [](const auto& each) { return !each.second.told; });
+  record_changed_ = record_changed_ || forgotten != 0;
+}
+
+std::string PolicyObjects::record() {
   auto list = nlohmann::json::array();
   for (const auto& [uid, entry] : entries_) {
     const PolicyObject& object = entry.object;
@@ -68,8 +90,11 @@ std::string PolicyObjects::record() const {
                     {"namespace", object.space},
                     {"name", object.name},
                     {"generation", object.generation},
-                    {"text", object.text}});
+                    {"text", object.text},
+                    {"too_large", object.too_large},
+                    {"good_text", entry.good_text}});
   }
+  record_changed_ = false;
   return list.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -87,8 +112,11 @@ void PolicyObjects::restore(std::string_view record) {
       object.name = each.at("name").get<std::string>();
       object.generation = each.at("generation").get<std::int64_t>();
       object.text = each.at("text").get<std::string>();
+      object.too_large = each.value("too_large", false);
       if (resource != nullptr && put(*resource, object)) {
-        entries_.at(object.uid).told = false;
+        Entry& entry = entries_.at(object.uid);
+        entry.told = false;
+        entry.good_text = each.value("good_text", "");
       }
     } catch (const nlohmann::json::exception&) {
       continue;  // of another version
@@ -113,17 +141,15 @@ std::vector<PolicyObjects::Entry*> PolicyObjects::entries(bool templates) {
   return list;
 }
 
-void PolicyObjects::Entry::judge(const Diagnostics& found) {
-  judged = true;
-  problem = found.failed() ? found.to_error().message() : "";
+std::string PolicyObjects::Entry::text_with(const std::string& other) const {
+  PolicyObject changed;
+  changed.text = other;
+  return resource->text_of(changed);
 }
 
-bool PolicyObjects::Entry::is_too_large(Diagnostics& found) const {
-  if (object.text.size() > kTextMax) {
-    found.error({title(), 0, 0}, "",
-                "larger than " + std::to_string(kTextMax >> 10) + " KiB: split it, or move its names into templates");
-  }
-  return found.failed();
+void PolicyObjects::Entry::judge(const std::string& found) {
+  judged = true;
+  problem = found;
 }
 
 // ---- templates ----
@@ -132,63 +158,100 @@ std::string PolicyObjects::template_texts() const {
   std::string texts;
   for (const auto& [uid, entry] : entries_) {
     if (entry.is_template()) {
-      texts += entry.title() + "\n" + entry.object.text;
+      texts += entry.title() + "\n" + entry.object.text + entry.good_text;
     }
   }
   return texts;
 }
 
-void PolicyObjects::read_template(Entry& entry, const std::vector<AllowlistTemplate>& of_files) {
+void PolicyObjects::parse_template(Entry& entry) {
+  if (std::exchange(entry.parsed_now, true)) {
+    return;
+  }
   Diagnostics own;
-  std::vector<AllowlistTemplate> read;
-  if (!entry.is_too_large(own)) {
-    read = read_templates(entry.resource->text_of(entry.object), entry.title(), own, YamlField::Lines::kMeaningless);
+  entry.parsed.clear();
+  if (!is_too_large(entry.object, entry.title(), own)) {
+    entry.parsed =
+        read_templates(entry.text_with(entry.object.text), entry.title(), own, YamlField::Lines::kMeaningless);
   }
-  for (const AllowlistTemplate& each : read) {
-    const auto same = std::ranges::find(of_files, each.name, &AllowlistTemplate::name);
-    if (same != of_files.end()) {
-      own.error({entry.title(), 0, 0}, "metadata.name",
-                "the file " + same->place.to_string() + " has a template of this name, which comes first: rename one");
-    }
-  }
-  entry.judge(own);
-  if (!own.failed()) {
-    entry.good_templates = std::move(read);
+  entry.parse_problem = own.failed() ? own.to_error().message() : "";
+  if (entry.linked.empty() && !entry.good_text.empty()) {  // of a posternd before
+    Diagnostics former;
+    auto read = read_templates(entry.text_with(entry.good_text), entry.title(), former, YamlField::Lines::kMeaningless);
+    entry.linked = former.failed() ? std::vector<AllowlistTemplate>() : std::move(read);
   }
 }
 
-TemplateSet PolicyObjects::link(std::vector<AllowlistTemplate> of_files, Diagnostics& diagnostics) {
-  std::vector<Entry*> objects = entries(true);
-  for (Entry* entry : objects) {
-    read_template(*entry, of_files);
+/// Every template object that says something, and no name of a file's. The verdict is that it is right, until linking
+/// finds otherwise.
+std::vector<PolicyObjects::Candidate> PolicyObjects::candidates(const std::vector<AllowlistTemplate>& of_files) {
+  std::vector<Candidate> list;
+  for (Entry* entry : entries(true)) {
+    parse_template(*entry);
+    const auto same = std::ranges::find(of_files, entry->object.name, &AllowlistTemplate::name);
+    if (same != of_files.end()) {
+      entry->judge(entry->title() + ": metadata.name: the file " + same->place.to_string() +
+                   " has a template of this name, which comes first: rename one");
+      entry->linked.clear();
+      continue;
+    }
+    entry->judge(entry->parse_problem);
+    if (entry->parse_problem.empty() || !entry->linked.empty()) {
+      list.push_back({entry, !entry->parse_problem.empty()});
+    }
   }
+  return list;
+}
+
+/// Those that the errors are in go back to what they were, or out. @return false if they are in none.
+bool PolicyObjects::step_back(std::vector<Candidate>& candidates, const Diagnostics& found) {
+  bool stepped = false;
+  std::erase_if(candidates, [&](Candidate& candidate) {
+    Diagnostics own;
+    for (const Diagnostic& each : found.errors()) {
+      if (is_in(each.place, candidate.entry->title())) {
+        own.error(each.place, each.field, each.message);
+      }
+    }
+    if (!own.failed()) {
+      return false;
+    }
+    stepped = true;
+    if (candidate.entry->problem.empty()) {
+      candidate.entry->judge(own.to_error().message());
+    }
+    const bool out = std::exchange(candidate.former, true) || candidate.entry->linked.empty();
+    return out;
+  });
+  return stepped;
+}
+
+TemplateSet PolicyObjects::link(std::vector<AllowlistTemplate> of_files, Diagnostics& diagnostics) {
+  std::vector<Candidate> list = candidates(of_files);
   Diagnostics alone;
   TemplateSet linked = link_templates(of_files, alone);
-  while (!alone.failed() && !objects.empty()) {
+  while (!alone.failed() && !list.empty()) {
     std::vector<AllowlistTemplate> all = of_files;
-    for (const Entry* entry : objects) {
-      std::ranges::copy(entry->good_templates, std::back_inserter(all));
+    for (const Candidate& each : list) {
+      std::ranges::copy(each.former ? each.entry->linked : each.entry->parsed, std::back_inserter(all));
     }
     Diagnostics together;
     TemplateSet trial = link_templates(std::move(all), together);
     if (!together.failed()) {
+      for (Entry* entry : entries(true)) {
+        entry->former_used = false;
+      }
+      for (const Candidate& each : list) {
+        each.entry->former_used = each.former;
+        if (!each.former) {
+          each.entry->linked = each.entry->parsed;
+          each.entry->good_text.clear();
+        }
+      }
       diagnostics.add(together);
       return trial;
     }
-    // Those that the errors are in are left out, and the rest is tried again: each turn there are fewer.
-    const std::size_t left = std::erase_if(objects, [&](Entry* entry) {
-      Diagnostics own;
-      for (const Diagnostic& each : together.errors()) {
-        if (is_in(each.place, entry->title())) {
-          own.error(each.place, each.field, each.message);
-        }
-      }
-      if (own.failed()) {
-        entry->judge(own);
-      }
-      return own.failed();
-    });
-    if (left == 0) {
+    if (!step_back(list, together)) {
       break;
     }
   }
@@ -198,36 +261,55 @@ TemplateSet PolicyObjects::link(std::vector<AllowlistTemplate> of_files, Diagnos
 
 // ---- policies ----
 
-void PolicyObjects::add_policy_of(Entry& entry, PolicySet& set, const TemplateSet& templates) {
-  Diagnostics own;
+/// Is it right, by these templates? What was refused is read again only when they, or the inventory, are others.
+void PolicyObjects::judge_policy(Entry& entry, PolicySet& set, const TemplateSet& templates) {
+  if (entry.judged && !entry.problem.empty() && entry.epoch == set.cache->epoch()) {
+    return;
+  }
+  entry.epoch = set.cache->epoch();
   const std::string title = entry.title();
+  const auto read = [&](const std::string& text, Diagnostics& found) {
+    auto models = set.cache->read(entry.text_with(text), title, templates, found, YamlField::Lines::kMeaningless);
+    for (const PolicyModel& model : models) {
+      entry.needs_inventory = entry.needs_inventory || model->needs_inventory();
+      if (!found.failed()) {
+        set.cache->compile({model}, set.inventory, found);
+      }
+    }
+    return models;
+  };
+  Diagnostics own;
+  entry.needs_inventory = false;
+  auto now = is_too_large(entry.object, title, own) ? std::vector<PolicyModel>() : read(entry.object.text, own);
+  if (!own.failed()) {
+    entry.judge("");
+    entry.good_text.clear();
+    entry.good = std::move(now);
+    entry.partial.reset();
+    return;
+  }
+  entry.judge(own.to_error().message());
+  entry.partial = now.empty() ? nullptr : now.front();
+  if (entry.good.empty() && !entry.good_text.empty()) {  // of a posternd before
+    Diagnostics former;
+    auto before = read(entry.good_text, former);
+    entry.good = former.failed() ? std::vector<PolicyModel>() : std::move(before);
+  }
+}
+
+void PolicyObjects::add_policy_of(Entry& entry, PolicySet& set, const TemplateSet& templates) {
   const std::string key = named(*entry.resource, entry.object).key();
   if (const auto same = set.policies.find(key); same != set.policies.end()) {
-    own.error(
-        {title, 0, 0}, "metadata.name",
-        "there is a policy of this name at " + same->second.place.to_string() + ", which comes first: rename one");
-    entry.judge(own);
+    entry.judge(entry.title() + ": metadata.name: there is a policy of this name at " + same->second.place.to_string() +
+                ", which comes first: rename one");
+    entry.epoch = 0;
     entry.good.clear();
     return;
   }
-  std::vector<PolicyModel> read;
-  if (!entry.is_too_large(own)) {
-    read =
-        set.cache->read(entry.resource->text_of(entry.object), title, templates, own, YamlField::Lines::kMeaningless);
-  }
-  for (const PolicyModel& model : read) {
-    need_inventory_ = need_inventory_ || model->needs_inventory();
-    if (!own.failed()) {
-      set.cache->compile({model}, set.inventory, own);
-    }
-  }
-  entry.judge(own);
-  if (!own.failed()) {
-    entry.good = read;
-  }
+  judge_policy(entry, set, templates);
+  need_inventory_ = need_inventory_ || entry.needs_inventory;
   Diagnostics again;
   for (const PolicyModel& model : entry.good) {
-    need_inventory_ = need_inventory_ || model->needs_inventory();
     add_policy(model, set, again);
   }
   for (const Diagnostic& warning : again.warnings()) {
@@ -236,10 +318,9 @@ void PolicyObjects::add_policy_of(Entry& entry, PolicySet& set, const TemplateSe
     }
   }
   if (entry.good.empty() || again.failed()) {  // the latter: what was right does not go with the cluster as it is now
-    entry.good.clear();
     set.policies.erase(key);
     Diagnostics none;
-    add_policy(std::make_shared<const Policy>(stand_in_of(*entry.resource, entry.object, read)), set, none);
+    add_policy(std::make_shared<const Policy>(stand_in_of(*entry.resource, entry.object, entry.partial)), set, none);
     set.policies.at(key).stand_in = true;
   }
 }
@@ -263,7 +344,7 @@ std::vector<PolicyObjects::Verdict> PolicyObjects::verdicts() const {
   std::ranges::sort(judged, {}, [](const Entry* entry) { return entry->title(); });
   std::vector<Verdict> verdicts;
   for (const Entry* entry : judged) {
-    const bool former = !entry->problem.empty() && (!entry->good.empty() || !entry->good_templates.empty());
+    const bool former = !entry->problem.empty() && (entry->is_template() ? entry->former_used : !entry->good.empty());
     verdicts.push_back({entry->resource, &entry->object, entry->problem, former});
   }
   return verdicts;

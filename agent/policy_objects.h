@@ -23,9 +23,6 @@ namespace postern {
 class PolicyObjects {
  public:
   static constexpr std::size_t kWarningsMax = 100;  ///< Of all objects together, in one set.
-  /// Of one object, some 15,000 names. Each edit of it is read and compiled on every node, by the loop that shuts new
-  /// pods: who writes policies must not be able to keep it busy for seconds.
-  static constexpr std::size_t kTextMax = 512u << 10;
 
   /// What the last load said of an object as it is now.
   struct Verdict {
@@ -57,8 +54,11 @@ class PolicyObjects {
   /// Of every object that has been loaded since it changed, by title.
   std::vector<Verdict> verdicts() const;
 
-  /// All objects, for restore() of the next posternd: it may start while the API server is away.
-  std::string record() const;
+  /// Whether record() would give something else than it did last.
+  bool record_changed() const { return record_changed_; }
+  /// All objects, those that are refused also as they were right last, for restore() of the next posternd: it may start
+  /// while the API server is away.
+  std::string record();
   /// What record() gave. What is not that is left out: the API server will tell it.
   void restore(std::string_view record);
 
@@ -69,21 +69,40 @@ class PolicyObjects {
     bool judged = false;  // since it changed
     bool told = false;    // by the API server; false: restored
     std::string problem;
-    std::vector<PolicyModel> good;                  // of a policy: as it was right last
-    std::vector<AllowlistTemplate> good_templates;  // of a template
+    std::string good_text;  // of before it changed, if that was right and this is not, or not judged yet
+    // Of a policy.
+    std::vector<PolicyModel> good;  // as it was right last
+    PolicyModel partial;            // what could be read of it, when it is refused
+    bool needs_inventory = false;
+    std::uint64_t epoch = 0;  // of the cache, when it was judged: what was refused is not read again in the same
+    // Of a template.
+    bool parsed_now = false;  // since it changed
+    std::string parse_problem;
+    std::vector<AllowlistTemplate> parsed;
+    std::vector<AllowlistTemplate> linked;  // as it was right last
+    bool former_used = false;
 
     std::string title() const { return resource->title_of(object); }
     bool is_template() const { return resource->kind == "AllowlistTemplate"; }
-    void judge(const Diagnostics& found);
-    bool is_too_large(Diagnostics& found) const;
+    std::string text_with(const std::string& other) const;
+    void judge(const std::string& found);
+  };
+  /// A template that takes part in linking, as it is now or as it was right last.
+  struct Candidate {
+    Entry* entry = nullptr;
+    bool former = false;
   };
 
   std::vector<Entry*> entries(bool templates);
-  void read_template(Entry& entry, const std::vector<AllowlistTemplate>& of_files);
+  static void parse_template(Entry& entry);
+  std::vector<Candidate> candidates(const std::vector<AllowlistTemplate>& of_files);
+  static bool step_back(std::vector<Candidate>& candidates, const Diagnostics& found);
+  void judge_policy(Entry& entry, PolicySet& set, const TemplateSet& templates);
   void add_policy_of(Entry& entry, PolicySet& set, const TemplateSet& templates);
 
   std::map<std::string, Entry> entries_;  // by uid
   bool need_inventory_ = false;
+  bool record_changed_ = false;
 };
 
 }  // namespace postern

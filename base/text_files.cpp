@@ -52,6 +52,13 @@ Result<> replace_text_file(const std::string& path, std::string_view text) {
   return {};
 }
 
+std::string shared_folder(std::string_view name) {
+  std::error_code failed;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", failed);
+  const auto folder = program.parent_path().parent_path() / "share" / name;
+  return std::filesystem::is_directory(folder, failed) ? folder.string() : "";
+}
+
 Result<std::vector<std::string>> yaml_files_of(const std::string& folder) {
   std::error_code failed;
   std::filesystem::directory_iterator entries(folder, failed);

@@ -137,7 +137,7 @@ void add_policy_command(CLI::App& app, int& exit_status) {
   auto options = std::make_shared<CheckOptions>();
   auto* command = policy->add_subcommand("check", "Are these policies right, and what do they open");
   command->add_option("FILE", options->paths,
-                      "Policy, template, inventory or test files, or folders of them (*.yaml, *.yml)");
+                      "Policy, template, inventory or test files, or folders of them (*.yaml, *.yml; not folders below)");
   command->add_option("--inventory", options->inventory, kInventoryHelp)->type_name("FILE")->allow_extra_args(false);
   command->add_option("--templates", options->templates, kTemplatesHelp);
   command->add_option("-o,--output", options->output, "text, json or sarif")

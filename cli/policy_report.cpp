@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -72,6 +73,13 @@ void print_templates(const CheckReport& report) {
   table.print();
 }
 
+/// A reader stops at so many errors of one file.
+bool some_file_is_full(const std::vector<Diagnostic>& errors) {
+  std::map<std::string, std::size_t> counted;
+  return std::ranges::any_of(
+      errors, [&](const Diagnostic& error) { return ++counted[error.place.file] >= Diagnostics::kMax; });
+}
+
 }  // namespace
 
 std::string plural(std::size_t number, const std::string& word) {
@@ -93,8 +101,9 @@ void print_check_text(const CheckReport& report, const CheckScope& scope) {
   if (report.errors.empty()) {
     std::printf("%s, no errors. %s.\n", plural(scope.files, "file").c_str(), from.c_str());
   } else {
-    std::fprintf(stderr, "%s. posternd would refuse these files and keep the policies it has.\n",
-                 plural(report.errors.size(), "error").c_str());
+    std::fprintf(stderr, "%s%s. posternd would refuse these files and keep the policies it has.\n",
+                 plural(report.errors.size(), "error").c_str(),
+                 some_file_is_full(report.errors) ? ", and the rest of a file with as many was not judged" : "");
   }
 }
 

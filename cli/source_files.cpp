@@ -41,9 +41,7 @@ std::string default_template_folder() {
   if (fs::is_directory(kSystemTemplates, failed)) {
     return kSystemTemplates;
   }
-  const fs::path program = fs::read_symlink("/proc/self/exe", failed);
-  const fs::path shipped = program.parent_path().parent_path() / "share" / "postern" / "allowlists";
-  return fs::is_directory(shipped, failed) ? shipped.string() : "";
+  return shared_folder("postern/allowlists");
 }
 
 std::vector<SourceText> read_sources(const std::vector<std::string>& paths, Diagnostics& diagnostics) {

@@ -18,7 +18,7 @@ target_compile_definitions(postern_options INTERFACE
 
 if(POSTERN_SANITIZE)
   target_compile_options(postern_options INTERFACE
-    -fsanitize=${POSTERN_SANITIZE} -fno-sanitize-recover=all -O1 -g
+    -fsanitize=${POSTERN_SANITIZE} -fno-sanitize-recover=all -O1 -g1
     # GCC's manual: sanitizers change what is inlined, and this warning then sees ghosts (in std::regex, for one).
     # The release build keeps it.
     $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized>)

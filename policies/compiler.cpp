@@ -256,7 +256,15 @@ class Compiler {
         continue;
       }
       const auto sample = sample_of(*rule.pattern);
-      if (sample && image_->names.match(sample->wire()).more) {
+      const NameMatch match = sample ? image_->names.match(sample->wire()) : NameMatch();
+      if (match.count > 1 && image_->ports_of(sample->wire()).ranges().size() > PortSet::kRangesMax) {
+        diagnostics_.error(rule.origin.place, "",
+                           "rules that match " + rule.target() + " open more than " +
+                               std::to_string(PortSet::kRangesMax) +
+                               " port ranges together: join neighbouring ports into ranges");
+        return;
+      }
+      if (match.more) {
         diagnostics_.error(
             rule.origin.place, "",
             "more than " + std::to_string(NameMatch::kRulesMax) + " rules match " + rule.target() +

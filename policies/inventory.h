@@ -56,7 +56,8 @@ struct Inventory {
   /// it denies might be missing, and "world" might be too wide.
   bool whole = true;
   std::vector<Prefix> pods = {};      ///< Ranges that pods have their addresses from.
-  std::vector<Prefix> services = {};  ///< Ranges of cluster addresses.
+  std::vector<Prefix> node_ranges = {};  ///< The same, but not what "from: pods" means.
+  std::vector<Prefix> services = {};     ///< Ranges of cluster addresses.
   std::vector<Address> host = {};     ///< Addresses of the sandbox's own node.
   std::vector<InventoryPod> pod_list = {};
   std::vector<InventoryNode> nodes = {};

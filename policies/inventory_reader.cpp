@@ -135,7 +135,7 @@ void read_document(const YamlField& document, InventoryDraft& draft) {
     document["apiVersion"].error("\"" + printable(version) + "\" is not known: write " + std::string(kApiVersion));
   } else if (!read_cluster_object(document, version, kind, draft)) {
     document["kind"].error("\"" + printable(kind) + "\" of " + printable(version) +
-                           " does not belong into an inventory: remove it (known: " + std::string(kApiVersion) +
+                           " does not belong in an inventory: remove it (known: " + std::string(kApiVersion) +
                            " Inventory, " + cluster_object_kinds() + ", and a List of them)");
   }
 }

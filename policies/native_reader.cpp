@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "policies/kubernetes_fields.h"
+#include "policies/never_list.h"
 #include "policies/public_suffix.h"
 #include "policies/template_reader.h"
 
@@ -76,6 +77,11 @@ void read_allow(const YamlField& rule, const TemplateSet& templates, Policy& pol
   if (has_templates && !has_targets && rule["ports"].present()) {
     rule["ports"].error("templates bring their own ports: remove this, or list the names here");
   }
+  for (const char* key : {"templates", "names", "cidrs"}) {
+    if (rule[key].type() == YamlField::Type::kList && rule[key].items().empty()) {
+      rule[key].warn("is empty and opens nothing");
+    }
+  }
   const PortSet ports = read_ports(rule["ports"], PortSet::https());
   for (const YamlField& item : rule["templates"].items()) {
     use_template(item, templates, policy);
@@ -93,6 +99,8 @@ void read_deny(const YamlField& rule, Policy& policy) {
   }
   if (!rule["cidrs"].present()) {
     rule.error("says nothing to deny: give cidrs (a name is denied by not allowing it)");
+  } else if (rule["cidrs"].type() == YamlField::Type::kList && rule["cidrs"].items().empty()) {
+    rule["cidrs"].error("is empty and closes nothing: give cidrs, or remove the rule");
   }
   std::ranges::move(read_cidrs(rule, read_ports(rule["ports"], PortSet::all())), std::back_inserter(policy.deny_cidrs));
 }
@@ -145,6 +153,9 @@ void read_dns(const YamlField& dns, Policy& policy) {
   read_enforced(dns["denial"], "nodata", {"nxdomain", "refused"});
   for (const YamlField& item : dns["private"].items()) {
     if (const auto prefix = read_cidr(item)) {
+      if (!is_private(prefix->address)) {
+        item.warn(prefix->to_string() + " is not private, so answers may point there in any case");
+      }
       policy.dns.private_allowed.push_back(*prefix);
     }
   }
@@ -254,7 +265,7 @@ bool expect_kind(const YamlField& document, std::string_view kind) {
   }
   const std::string found = document["kind"].text();
   if (document["kind"].type() == YamlField::Type::kScalar && found != kind) {
-    document["kind"].error("\"" + printable(found) + "\" does not belong into this file: write " + std::string(kind));
+    document["kind"].error("\"" + printable(found) + "\" does not belong in this file: write " + std::string(kind));
   }
   return version == kApiVersion && found == kind;
 }

@@ -50,21 +50,30 @@ class Resolver {
   }
 
   /// Every prefix that is the cluster's: what "world" leaves out.
-  std::vector<Prefix> cluster() const {
-    std::set<Prefix> found(inventory_.pods.begin(), inventory_.pods.end());
-    found.insert(inventory_.services.begin(), inventory_.services.end());
-    for (const InventoryService& service : inventory_.service_list) {
-      add_hosts(service.cluster_ips, found);
+  const std::vector<Prefix>& cluster() const {
+    if (cluster_.empty()) {
+      std::set<Prefix> found(inventory_.services.begin(), inventory_.services.end());
+      for (const InventoryService& service : inventory_.service_list) {
+        add_hosts(service.cluster_ips, found);
+      }
+      found.insert(pods_and_nodes().begin(), pods_and_nodes().end());
+      cluster_.assign(found.begin(), found.end());
     }
-    for (const Prefix& prefix : pods_and_nodes()) {
-      found.insert(prefix);
-    }
-    return {found.begin(), found.end()};
+    return cluster_;
   }
 
   /// What Cilium's toCIDR does not mean.
-  std::vector<Prefix> pods_and_nodes() const {
+  const std::vector<Prefix>& pods_and_nodes() const {
+    if (pods_and_nodes_.empty()) {
+      pods_and_nodes_ = find_pods_and_nodes();
+    }
+    return pods_and_nodes_;
+  }
+
+ private:
+  std::vector<Prefix> find_pods_and_nodes() const {
     std::set<Prefix> found(inventory_.pods.begin(), inventory_.pods.end());
+    found.insert(inventory_.node_ranges.begin(), inventory_.node_ranges.end());
     add_hosts(inventory_.host, found);
     for (const InventoryPod& pod : inventory_.pod_list) {
       add_hosts(pod.addresses, found);
@@ -75,7 +84,6 @@ class Resolver {
     return {found.begin(), found.end()};
   }
 
- private:
   static void add_hosts(const std::vector<Address>& addresses, std::set<Prefix>& found) {
     for (const Address& address : addresses) {
       found.insert(host(address));
@@ -114,7 +122,7 @@ class Resolver {
     }
     for (const InventoryService& service : inventory_.service_list) {
       if (is_in_front_of(service, peer)) {
-        add(service.cluster_ips, translated(service, peer.ports), openings);
+        add(service.cluster_ips, translated(service, peer), openings);
       }
     }
     return openings;
@@ -140,15 +148,21 @@ class Resolver {
     return selected && (!other || peer.action != PeerRule::Action::kAllow);
   }
 
-  /// The Service's own ports for target ports that are in `ports`.
-  static PortSet translated(const InventoryService& service, const PortSet& ports) {
+  /// The Service's own ports for target ports that are in the rule's. Whoever makes Services must not make a policy
+  /// fail: of more ranges than a rule can have, a denial closes all, and a rule that allows opens none.
+  static PortSet translated(const InventoryService& service, const PeerRule& peer) {
+    const bool deny = peer.action == PeerRule::Action::kDeny;
+    if (peer.ports.is_all()) {
+      return peer.ports;
+    }
     PortSet own;
     for (const ServicePort& port : service.ports) {
-      if (ports.contains(port.protocol, port.target)) {
+      // 0: the pods behind it do not agree on the number.
+      if (peer.ports.contains(port.protocol, port.target) || (port.target == 0 && deny)) {
         own.add(PortRange{port.protocol, port.port, port.port});
       }
     }
-    return own;
+    return own.ranges().size() <= PortSet::kRangesMax ? own : deny ? PortSet::all() : PortSet();
   }
 
   std::vector<Opening> nodes(const PeerRule& peer) const {
@@ -169,7 +183,7 @@ class Resolver {
           (peer.service_name.empty() ? peer.service_labels.matches(service.labels) : service.name == peer.service_name);
       if (meant) {
         add(service.endpoints, peer.ports, openings);
-        add(service.cluster_ips, translated(service, peer.ports), openings);
+        add(service.cluster_ips, translated(service, peer), openings);
       }
     }
     return openings;
@@ -187,6 +201,8 @@ class Resolver {
   }
 
   const Inventory& inventory_;
+  mutable std::vector<Prefix> cluster_;                                             // found when first asked for
+  mutable std::vector<Prefix> pods_and_nodes_;                                      // likewise
   std::unordered_map<std::string_view, std::vector<const InventoryPod*>> pods_of_;  // by namespace
 };
 

@@ -18,10 +18,12 @@ void tell(const std::vector<Diagnostic>& warnings, Diagnostics& diagnostics) {
 }  // namespace
 
 void PolicyCache::begin_load(std::string_view templates, const Inventory& inventory) {
+  loaded_ = true;
   if (templates != templates_) {
     files_.clear();
     shared_.clear();
     templates_ = templates;
+    ++epoch_;
   }
   if (inventory != inventory_) {
     const bool of_all = inventory.pods != inventory_.pods;  // "from: pods" is in every policy
@@ -30,6 +32,7 @@ void PolicyCache::begin_load(std::string_view templates, const Inventory& invent
              std::ranges::any_of(each.first, [](const PolicyModel& model) { return model->needs_inventory(); });
     });
     inventory_ = inventory;
+    ++epoch_;
   }
   const auto forget_unused = [](auto& known) {
     std::erase_if(known, [](const auto& each) { return !each.second.used; });
@@ -88,7 +91,12 @@ std::vector<PolicyModel> PolicyCache::read(std::string_view text,
 std::shared_ptr<const PolicyImage> PolicyCache::compile(const std::vector<PolicyModel>& models,
                                                         const Inventory& inventory,
                                                         Diagnostics& diagnostics) {
-  if (const auto known = images_.find(models); known != images_.end()) {
+  // A change that began before an inventory came may still compile by the one before: that is not to be found later.
+  const bool dated =
+      loaded_ && (inventory.pods != inventory_.pods ||
+                  (std::ranges::any_of(models, [](const PolicyModel& model) { return model->needs_inventory(); }) &&
+                   inventory != inventory_));
+  if (const auto known = images_.find(models); known != images_.end() && !dated) {
     known->second.used = true;
     tell(known->second.warnings, diagnostics);
     return known->second.image;
@@ -98,7 +106,7 @@ std::shared_ptr<const PolicyImage> PolicyCache::compile(const std::vector<Policy
   std::ranges::transform(models, std::back_inserter(policies), &PolicyModel::get);
   Diagnostics own;
   auto image = postern::compile(policies, inventory, own);
-  if (image != nullptr) {
+  if (image != nullptr && !dated) {
     images_[models] = {image, own.warnings(), true};
   }
   diagnostics.add(own);

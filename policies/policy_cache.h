@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -45,6 +46,9 @@ class PolicyCache {
                                              Diagnostics& diagnostics);
 
   const Counters& counters() const { return counters_; }
+  /// Another one after each begin_load with other templates or another inventory: what was refused in one epoch is in all
+  /// of it.
+  std::uint64_t epoch() const { return epoch_; }
 
  private:
   struct File {
@@ -64,9 +68,11 @@ class PolicyCache {
   std::string templates_;
   std::map<std::string, std::weak_ptr<const NameMatcher>> shared_;  // by selection; they live in the policies
   Inventory inventory_;
+  bool loaded_ = false;  // begin_load was called: without it there is one inventory
   std::map<std::string, File> files_;
   std::map<std::vector<PolicyModel>, Compiled> images_;  // the keys keep the models, so none is another's address
   Counters counters_;
+  std::uint64_t epoch_ = 1;
 };
 
 }  // namespace postern

@@ -78,7 +78,7 @@ void read_document(const YamlField& document, const TemplateSet& templates, std:
     document["apiVersion"].error("\"" + printable(version) + "\" is not known: write " + known_versions(kind));
   } else {
     document["kind"].error("\"" + printable(kind) +
-                           "\" does not belong into this file: write EgressPolicy (known: " + known_kinds() + ")");
+                           "\" does not belong in this file: write EgressPolicy (known: " + known_kinds() + ")");
   }
 }
 

@@ -16,6 +16,7 @@ struct ClusterResource {
   const char* plural;
   const char* path;
   const char* head;  ///< Of the object's text: kind and version as the reader of inventories knows them.
+  bool may_be_absent = false;
 };
 
 // EndpointSlices of before Kubernetes 1.21 read the same. A server that has both versions tells each object twice.
@@ -24,9 +25,9 @@ constexpr std::array kResources{
     ClusterResource{"nodes", "/api/v1/nodes", R"({"apiVersion": "v1", "kind": "Node",)"},
     ClusterResource{"services", "/api/v1/services", R"({"apiVersion": "v1", "kind": "Service",)"},
     ClusterResource{"endpointslices", "/apis/discovery.k8s.io/v1/endpointslices",
-                    R"({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",)"},
+                    R"({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",)", true},
     ClusterResource{"endpointslices", "/apis/discovery.k8s.io/v1beta1/endpointslices",
-                    R"({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",)"},
+                    R"({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",)", true},
 };
 
 void move_to(auto& from, auto& to) { std::ranges::copy(from, std::back_inserter(to)); }
@@ -62,7 +63,7 @@ struct InventoryWatch::Feed {
                 kResources[which].plural,
                 {kResources[which].path, ""},
                 kObjectsMax,
-                Objects::Kind::kMaybeAbsent) {}
+                kResources[which].may_be_absent ? Objects::Kind::kMaybeAbsent : Objects::Kind::kAlwaysThere) {}
 
   /// @return what is wrong with it; it is then left out, as something that nobody told.
   std::string read(const ClusterObject& object, InventoryDraft& piece) const {
@@ -144,6 +145,10 @@ Inventory InventoryWatch::inventory(const std::map<std::string, NamespaceInfo>& 
     }
   }
   Inventory inventory = finish_inventory(std::move(all));
+  if (pod_ranges.empty()) {
+    // "from: pods" means what the configuration says, and does not change because some policy speaks of pods.
+    inventory.node_ranges = std::exchange(inventory.pods, {});
+  }
   for (const InventoryNode& each : inventory.nodes) {
     if (each.name == node) {
       inventory.host = each.addresses;

@@ -62,6 +62,7 @@ struct PolicyObject {
   std::int64_t generation = 0;  ///< Counts the changes of its spec.
   std::string version;          ///< metadata.resourceVersion, for a write that must not undo another's.
   std::string text;             ///< JSON: {"metadata": {name, namespace, ownerReferences}, "spec": ...}.
+  bool too_large = false;       ///< Longer than kPolicyBytesMax: the text is not kept.
   ObjectCondition accepted;     ///< status.conditions of type Accepted.
 
   friend bool operator==(const PolicyObject&, const PolicyObject&) = default;

@@ -23,6 +23,7 @@ constexpr std::array<std::string_view, 7> kPolicyKeys{"metadata", "spec",    "sp
                                                       "code",     "message", "reason"};
 constexpr std::array<std::string_view, 8> kPolicyMetadata{"uid",        "name",     "namespace",  "resourceVersion",
                                                           "generation", "continue", "conditions", "ownerReferences"};
+constexpr std::size_t kLabelsReadMax = 1'000;  // YamlField::kKeysMax
 /// On the API server's copy of a static pod: kubelet's uid of the pod itself.
 constexpr const char* kMirror = "kubernetes.io/config.mirror";
 
@@ -264,7 +265,7 @@ std::string policy_text(const Json& json, const PolicyObject& policy) {
       text[key] = *value;
     }
   }
-  return text.dump(1, ' ', false, Json::error_handler_t::replace);
+  return text.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 void read_object(const Json& json, ObjectRead<PolicyObject>& read) {
@@ -278,7 +279,6 @@ void read_object(const Json& json, ObjectRead<PolicyObject>& read) {
   if (const Json* number = find(metadata, "generation"); number != nullptr && number->is_number_integer()) {
     policy.generation = number->get<std::int64_t>();
   }
-  fields.list(metadata, "ownerReferences", "metadata.ownerReferences", kOwnersMax);
   // Of other kinds the conditions are somebody else's, and may be anything.
   if (const Json* conditions = find(find(&json, "status"), "conditions");
       conditions != nullptr && conditions->is_array() && conditions->size() <= kConditionsMax) {
@@ -289,6 +289,10 @@ void read_object(const Json& json, ObjectRead<PolicyObject>& read) {
     }
   }
   policy.text = policy_text(json, policy);
+  if (policy.text.size() > kPolicyBytesMax) {
+    policy.too_large = true;
+    policy.text = "{}";
+  }
   read.id = policy.uid;
   if (!read.problem.empty()) {
     read.problem = "policy object " + printable(policy.space + "/" + policy.name) + ": " + read.problem;
@@ -307,7 +311,12 @@ void read_object(const Json& json, ObjectRead<ClusterObject>& read) {
   }
   Json text = json;
   text["metadata"].erase("resourceVersion");  // changes with everything else about it
-  read.object.text = text.dump(1, ' ', false, Json::error_handler_t::replace);
+  // More than the reader of inventories takes: whoever labels it so can as well leave off a label that somebody denies.
+  if (const Json* labels = find(find(&json, "metadata"), "labels");
+      labels != nullptr && labels->size() > kLabelsReadMax) {
+    text["metadata"].erase("labels");
+  }
+  read.object.text = text.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 template <typename T>

@@ -6,7 +6,7 @@
 // fields costs no more memory than a small one. Unknown fields are ignored; a field of a wrong type
 // spoils that object alone. Sources: Kubernetes API conventions, "Lists", "Efficient detection of
 // changes", "Response Status Kind".
-// Limits: kLabelsMax, kAddressesMax, kSearchesMax, kOwnersMax, kConditionsMax of one object, kPolicyDepthMax of a
+// Limits: kLabelsMax, kAddressesMax, kSearchesMax, kConditionsMax of one object, kPolicyBytesMax and kPolicyDepthMax of a
 // policy's fields; the callers limit the bytes.
 #pragma once
 
@@ -20,10 +20,11 @@
 
 namespace postern {
 
-inline constexpr std::size_t kLabelsMax = 1'000;
+/// An API server has no limit of its own but the object's bytes. A pod must not be unknown for its labels.
+inline constexpr std::size_t kLabelsMax = 200'000;
+inline constexpr std::size_t kPolicyBytesMax = 512u << 10;  ///< Of a policy's text; a longer one is kept without.
 inline constexpr std::size_t kAddressesMax = 16;
 inline constexpr std::size_t kSearchesMax = 32;  // the API server's own limit
-inline constexpr std::size_t kOwnersMax = 100;
 inline constexpr std::size_t kConditionsMax = 100;
 inline constexpr int kPolicyDepthMax = 32;  // deeper than any reader of policies goes
 

@@ -26,7 +26,7 @@ void check(const PodInfo& pod) {
   FUZZ_REQUIRE(pod.searches.size() <= kSearchesMax);
 }
 void check(const PolicyObject& policy) {
-  FUZZ_REQUIRE(!policy.uid.empty() && !policy.name.empty());
+  FUZZ_REQUIRE(!policy.uid.empty() && !policy.name.empty() && policy.text.size() <= kPolicyBytesMax);
   for (const PolicyResource& resource : policy_resources()) {
     FUZZ_REQUIRE(nlohmann::json::parse(resource.text_of(policy), nullptr, false).is_object());
   }

@@ -100,10 +100,11 @@ def forbidden(lab, gate):
     World.api.put_policy("EgressPolicy", "agent", {"selector": {"matchLabels": {"role": "plain"}}, "allow": [
         {"names": ["www.allowed.example"], "ports": [80]}]}, "agents")
     World.api.forbid = ("/api/v1/nodes",)
-    gate.start_posternd()
+    gate._start("posternd", "--config", gate.config_path)  # its first policies wait until the refusal has lasted
+    gate._await_socket("posternd", gate.control)
     told = wait_until(lambda: conditions(gate, "PermissionMissing"), "the condition", 10)[0]["message"]
     true("nodes" in told and "other-kinds" in told, told)
-    wait_until(lambda: conditions(gate, "PolicyObjectsRefused"), "the refused policy", 10)
+    wait_until(lambda: conditions(gate, "PolicyObjectsRefused"), "the refused policy, when that has lasted", 25)
     pod = World.pods["one"]
     closes(pod, NOT_OF_THE_CLUSTER, "what the policy cannot open now")
     plain = come(lab, gate, "two", {"role": "plain"}, "agents/agent")

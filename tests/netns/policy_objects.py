@@ -124,6 +124,29 @@ def foreign(_lab, gate):
     let_go(gate, pod)
 
 
+@case("policies that do not go together cut off the pods that they select together, and keep nobody's from being changed")
+def clash(lab, gate):
+    for number in range(5):  # one name, more rules than one address can have
+        World.api.put_policy("EgressPolicy", f"clash-{number}", {
+            "selector": {"matchLabels": {"role": "clash"}}, "allow": [{"names": ["www.allowed.example"], "ports": [80 + number]}]}, "agents")
+    accepted(name="clash-4")
+    policies = "+".join(f"agents/clash-{number}" for number in range(5))
+    pod = come(lab, gate, "three", {"role": "clash"}, policies)
+    is_shut(pod)
+    wait_until(lambda: pod.asks() == [], "its lookups to be denied")
+    generation = gate.status()["generation"]
+    World.api.put_policy("EgressPolicy", "another", {"selector": {"matchLabels": {"role": "none"}},
+                                                     "allow": [{"names": ["new.allowed.example"]}]}, "agents")
+    wait_until(lambda: gate.status()["generation"] > generation, "the other object to be in force")
+    World.api.remove_policy("EgressPolicy", "clash-4", "agents")
+    wait_until(lambda: pod.asks() == [ALLOWED], "the four that go together")
+    for number in range(4):
+        World.api.remove_policy("EgressPolicy", f"clash-{number}", "agents")
+    let_go(gate, pod)
+    World.api.remove_pod("agents", "three")
+    World.pods.pop("three").unplug()
+
+
 @case("a template object is used by a policy object, and its edit reaches the policy")
 def template(_lab, gate):
     pod = World.pods["one"]

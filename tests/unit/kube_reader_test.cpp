@@ -115,7 +115,7 @@ TEST_CASE("kube reader: too many labels, addresses or searches are refused") {
     labels += (labels.empty() ? "" : ",") + std::string("\"l") + std::to_string(i) + "\":\"v\"";
   }
   const std::string pod = R"({"metadata":{"name":"a","namespace":"b","uid":"u","labels":{)" + labels + "}}}";
-  CHECK(read_pod(pod).problem.find("at most 1000 labels") != std::string::npos);
+  CHECK(read_pod(pod).problem.find("at most 200000 labels") != std::string::npos);
 }
 
 TEST_CASE("kube reader: namespaces, and an empty list as Go writes it") {

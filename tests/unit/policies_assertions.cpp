@@ -112,7 +112,7 @@ TEST_CASE("policy test: mistakes are named with their place", "[policies]") {
       {std::string(kHead), "tests: is missing"},
       {"apiVersion: postern.dev/v1alpha1\nkind: PolicyTest\ntests: []\n", "policies: is missing"},
       {"apiVersion: postern.dev/v1\nkind: PolicyTest\n", "t.yaml:1:13: apiVersion: \"postern.dev/v1\" is not known"},
-      {"apiVersion: postern.dev/v1alpha1\nkind: EgressPolicy\n", "does not belong into this file: write PolicyTest"},
+      {"apiVersion: postern.dev/v1alpha1\nkind: EgressPolicy\n", "does not belong in this file: write PolicyTest"},
       {std::string(kHead) + "tests: [{name: a, policy: b, sandbox: {space: c}, allows: [d.example]}]\n", "say who"},
       {std::string(kHead) + "tests: [{name: a, sandbox: {space: c}, allows: [d.example]}]\n",
        "tests[0].sandbox: unknown field \"space\""},

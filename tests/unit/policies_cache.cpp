@@ -256,5 +256,84 @@ TEST_CASE("cache: other templates are shared anew", "[policies]") {
   CHECK(second->names.match(wire.wire()).matched());
 }
 
+TEST_CASE(
+    "peers: whoever makes Services makes no policy fail: a denial closes all of them, what allows leaves them out",
+    "[policies]") {
+  Inventory inventory;
+  inventory.pod_list = {{"db", {"shop", {}, {{"app", "db"}}}, {*Address::parse("10.0.0.7")}, false}};
+  InventoryService service;
+  service.space = "shop";
+  service.name = "many";
+  service.selector = {{"app", "db"}};
+  service.cluster_ips = {*Address::parse("10.96.0.7")};
+  for (std::uint16_t port = 1; port < 100; port = static_cast<std::uint16_t>(port + 2)) {
+    service.ports.push_back({6, port, 5432});
+  }
+  inventory.service_list = {service};
+  const auto image = [&](const std::string& direction, const std::string& ports) {
+    PolicySet set;
+    set.inventory = inventory;
+    Diagnostics diagnostics;
+    add_policies(
+        "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: a, namespace: shop}\nspec:\n"
+        "  endpointSelector: {}\n  " +
+            direction + ": [{toEndpoints: [{matchLabels: {app: db}}]" + ports + "}]\n",
+        "p.yaml", {}, set, diagnostics);
+    INFO((diagnostics.failed() ? diagnostics.to_error().message() : ""));
+    REQUIRE_FALSE(diagnostics.failed());
+    return set.policies.begin()->second.image;
+  };
+  const std::string postgres = ", toPorts: [{ports: [{port: \"5432\", protocol: TCP}]}]";
+  const auto denies = image("egressDeny", postgres);
+  REQUIRE(denies->find_cidr(*Address::parse("10.96.0.7")) != nullptr);
+  CHECK(denies->find_cidr(*Address::parse("10.96.0.7"))->deny.contains(6, 4));  // wider than written, never narrower
+  CHECK(image("egressDeny", "")->find_cidr(*Address::parse("10.96.0.7"))->deny.contains(6, 3));
+  const auto allows = image("egress", postgres);
+  const CidrVerdict* opened = allows->find_cidr(*Address::parse("10.96.0.7"));
+  CHECK((opened == nullptr || !opened->allow.contains(6, 3)));
+  CHECK(allows->find_cidr(*Address::parse("10.0.0.7"))->allow.contains(6, 5432));
+}
+
+TEST_CASE("peers: a Service whose pods do not agree on a port's number is closed by who denies any of them",
+          "[policies]") {
+  Inventory inventory;
+  inventory.pod_list = {{"db", {"shop", {}, {{"app", "db"}}}, {*Address::parse("10.0.0.7")}, false}};
+  InventoryService service;
+  service.space = "shop";
+  service.name = "db";
+  service.selector = {{"app", "db"}};
+  service.cluster_ips = {*Address::parse("10.96.0.7")};
+  service.ports = {{6, 5432, 0}};
+  inventory.service_list = {service};
+  PolicySet set;
+  set.inventory = inventory;
+  Diagnostics diagnostics;
+  add_policies(
+      "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: a, namespace: shop}\nspec:\n"
+      "  endpointSelector: {}\n  egressDeny: [{toEndpoints: [{matchLabels: {app: db}}], toPorts: [{ports: "
+      "[{port: \"9999\", protocol: TCP}]}]}]\n",
+      "p.yaml", {}, set, diagnostics);
+  REQUIRE_FALSE(diagnostics.failed());
+  const CidrVerdict* closed = set.policies.begin()->second.image->find_cidr(*Address::parse("10.96.0.7"));
+  REQUIRE(closed != nullptr);
+  CHECK(closed->deny.contains(6, 5432));
+}
+
+TEST_CASE("cache: what an inventory of before compiled is not found by the one of now", "[policies]") {
+  PolicyCache cache;
+  Inventory before;
+  Inventory now;
+  now.pod_list = {{"api", {"shop", {}, {{"app", "api"}}}, {*Address::parse("10.0.0.7")}, false}};
+  Diagnostics diagnostics;
+  cache.begin_load("", before);
+  const auto models = cache.read(to_pods("p"), "p.yaml", {}, diagnostics);
+  cache.begin_load("", now);
+  const auto dated = cache.compile(models, before, diagnostics);  // of a change that began earlier
+  const auto image = cache.compile(models, now, diagnostics);
+  REQUIRE_FALSE(diagnostics.failed());
+  CHECK(dated->find_cidr(*Address::parse("10.0.0.7")) == nullptr);
+  CHECK(image->find_cidr(*Address::parse("10.0.0.7")) != nullptr);
+}
+
 }  // namespace
 }  // namespace postern

@@ -231,6 +231,9 @@ TEST_CASE("compiler: overlapping rules with too many port ranges together", "[po
   CHECK_THAT(errors_of("  allow:\n  - {cidrs: [10.0.0.0/8], ports: [" + list(1) +
                        "]}\n  - {cidrs: [10.1.0.0/16], ports: [" + list(3) + "]}\n"),
              ContainsSubstring("rules that cover 10.1.0.0/16 open more than 32 port ranges together"));
+  CHECK_THAT(errors_of("  allow:\n  - {names: [\"*.example.com\"], ports: [" + list(1) +
+                       "]}\n  - {names: [a.example.com], ports: [" + list(3) + "]}\n"),
+             ContainsSubstring("rules that match a.example.com open more than 32 port ranges together"));
 }
 
 TEST_CASE("compiler: inbound", "[policies]") {

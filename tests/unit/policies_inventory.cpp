@@ -218,7 +218,7 @@ TEST_CASE("inventory: objects that do not belong there, and wrong ones that do",
   const auto [text, error] = GENERATE(table<std::string, std::string>({
       {"kind: Inventory\napiVersion: v2\n", "inventory.yaml:2:13: apiVersion: \"v2\" is not known: write postern.dev/"},
       {"kind: Secret\napiVersion: v1\n",
-       "inventory.yaml:1:7: kind: \"Secret\" of v1 does not belong into an inventory"},
+       "inventory.yaml:1:7: kind: \"Secret\" of v1 does not belong in an inventory"},
       {"- a\n", "inventory.yaml:1:1: not an object: begin with apiVersion: postern.dev/v1alpha1 and kind: Inventory"},
       {"kind: Pod\n", "inventory.yaml:1:1: apiVersion: is missing"},
       {"kind: Pod\napiVersion: v1\nstatus: {podIPs: [{ip: nowhere}]}\nmetadata: {name: a}\n",

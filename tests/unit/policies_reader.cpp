@@ -184,7 +184,7 @@ TEST_CASE("reader: the head of the object", "[policies]") {
   CHECK_THAT(errors_in("apiVersion: v1\nkind: EgressPolicy\n"),
              Equals("agent.yaml:1:13: apiVersion: \"v1\" is not known: write postern.dev/v1alpha1"));
   CHECK_THAT(errors_in("apiVersion: postern.dev/v1alpha1\nkind: ConfigMap\n"),
-             Equals("agent.yaml:2:7: kind: \"ConfigMap\" does not belong into this file: write EgressPolicy (known: "
+             Equals("agent.yaml:2:7: kind: \"ConfigMap\" does not belong in this file: write EgressPolicy (known: "
                     "EgressPolicy, "
                     "ClusterEgressPolicy, CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy, NetworkPolicy, "
                     "ApplicationNetworkPolicy, ClusterNetworkPolicy, FQDNNetworkPolicy)"));
