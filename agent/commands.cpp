@@ -176,7 +176,7 @@ void Commands::status(const ControlServer::Respond& respond) {
     added.set_line(static_cast<std::uint32_t>(policy.place.line));
     added.set_rules(static_cast<std::uint32_t>(policy.image->rules.size()));
     added.set_sandboxes(static_cast<std::uint32_t>(
-        std::ranges::count_if(sandboxes, [&](const Sandbox* sandbox) { return is_part(name, sandbox->policy); })));
+        std::ranges::count_if(sandboxes, [&key = name](const Sandbox* sandbox) { return is_part(key, sandbox->policy); })));
   }
   if (waits_for_objects() || (!parts_.dns.started() && cluster_ != nullptr && cluster_->waits_for_inventory())) {
     status.add_problems(
