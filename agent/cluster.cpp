@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/cluster.h"
 
-#include <algorithm>
-#include <cstdio>
 #include <cstdlib>
-#include <iterator>
 #include <set>
 
 #include "api/control.pb.h"
@@ -15,7 +12,6 @@ namespace postern {
 namespace {
 
 constexpr const char* kResolvConf = "/etc/resolv.conf";
-constexpr std::size_t kRecordMax = 64u << 20;  // of policy objects
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody changes it
@@ -29,12 +25,6 @@ SearchList node_search_of(const Config& config) {
   }
   const auto text = read_text_file(kResolvConf, YamlField::kFileMax);
   return text ? search_of(*text) : SearchList();
-}
-
-std::vector<const PolicyResource*> resources_of(const std::vector<std::string>& names) {
-  std::vector<const PolicyResource*> resources;
-  std::ranges::transform(names, std::back_inserter(resources), find_policy_resource);
-  return resources;
 }
 
 }  // namespace
@@ -84,154 +74,17 @@ Cluster::Cluster(Parts parts, Listener listener, std::string node, std::unique_p
                   },
               .on_recovered = [this] { refresh_conditions(); }}),
       dns_(parts.loop, *client_, parts.config, [this] { on_dns(); }),
-      policy_watch_(
-          parts.loop,
-          *client_,
-          resources_of(parts.config.kubernetes.kinds),
-          {.on_object = [this](const PolicyResource& resource,
-                               const PolicyObject& object) { load_later(objects_.put(resource, object)); },
-           .on_gone = [this](const PolicyResource&, const std::string& uid) { load_later(objects_.remove(uid)); },
-           .on_state = [this] { on_objects_state(); }}),
-      object_status_(parts.loop, *client_, objects_, node_),
-      inventory_watch_(parts.loop, *client_, [this] { on_inventory(); }) {}
-
-Cluster::~Cluster() {
-  parts_.loop.cancel(load_timer_);
-  parts_.loop.cancel(refusal_timer_);
-}
+      policies_({parts.loop, *client_, watch_, parts.config, conditions_, node_},
+                {.on_load = [this] { listener_.on_objects(); }, .on_trouble = [this] { refresh_conditions(); }}) {}
 
 Result<> Cluster::start() {
   spdlog::info("node {} of the cluster at {}, by {}", node_, client_->config().server, client_->config().origin);
   POSTERN_RETURN_IF_ERROR(discovery_.start(watch_));
   dns_.start();
   watch_.start();
-  restore_objects();
-  policy_watch_.start();
-  on_objects_state();
-  if (restored_ && !objects_known_) {
-    listener_.on_objects();
-  }
+  policies_.start();
   return {};
 }
-
-// ---- policy objects ----
-
-void Cluster::on_objects_state() {
-  if (!objects_known_ && policy_watch_.known()) {
-    objects_known_ = true;
-    objects_.forget_untold();
-    load_later(true);
-  }
-  refresh_conditions();
-}
-
-void Cluster::load_later(bool changed, std::uint64_t after_ms) {
-  if (changed && objects_known_ && load_timer_ == 0) {
-    load_timer_ = parts_.loop.after_ms(after_ms, [this] {
-      load_timer_ = 0;
-      listener_.on_objects();
-    });
-  }
-}
-
-// ---- what policies speak of ----
-
-void Cluster::on_namespaces() {
-  discovery_.look_again();
-  if (inventory_watch_.started()) {
-    on_inventory();  // their labels are a part of it
-  }
-}
-
-void Cluster::on_inventory() {
-  const bool told_now = !inventory_.whole && inventory_watch_.known();
-  inventory_stale_ = true;
-  if (inventory_trouble_ != inventory_watch_.trouble()) {
-    inventory_trouble_ = inventory_watch_.trouble();
-    note_refusal();
-    refresh_conditions();
-  }
-  if (!waits_for_inventory()) {
-    load_later(objects_.need_inventory(), told_now ? kGatherMs : kInventoryGatherMs);
-  }
-}
-
-const Inventory& Cluster::inventory() {
-  if (inventory_stale_) {
-    inventory_ = inventory_watch_.inventory(watch_.namespaces(), node_, parts_.config.kubernetes.pod_cidrs);
-    inventory_stale_ = false;
-  }
-  return inventory_;
-}
-
-bool Cluster::waits_for_inventory() const {
-  const bool refused =
-      inventory_refused_since_ != BootNs() && (SystemClock().now() - inventory_refused_since_) / kNsPerMs >= kRefusalMs;
-  return objects_.need_inventory() && !inventory_watch_.known() && !refused;
-}
-
-void Cluster::note_refusal() {
-  const bool refused = inventory_trouble_.find("HTTP 403") != std::string::npos;
-  if (!refused) {
-    inventory_refused_since_ = {};
-  } else if (inventory_refused_since_ == BootNs()) {
-    inventory_refused_since_ = SystemClock().now();
-    parts_.loop.cancel(refusal_timer_);
-    refusal_timer_ = parts_.loop.after_ms(kRefusalMs, [this] {
-      refusal_timer_ = 0;
-      on_inventory();
-    });
-  }
-}
-
-void Cluster::ask_for_inventory() {
-  if (objects_.need_inventory() && !inventory_watch_.started()) {
-    spdlog::info("a policy speaks of pods, nodes or Services: the API server is asked for those of the whole cluster");
-    inventory_watch_.start();
-  }
-}
-
-void Cluster::restore_objects() {
-  if (const auto record = read_text_file(parts_.config.policy_objects_file(), kRecordMax)) {
-    objects_.restore(*record);
-    restored_ = true;
-  }
-}
-
-void Cluster::save_objects() {
-  if (recorded_ && !objects_.record_changed()) {
-    return;
-  }
-  recorded_ = true;
-  const std::string record = objects_.record();
-  auto saved = record.size() <= kRecordMax ? replace_text_file(parts_.config.policy_objects_file(), record)
-                                           : Result<>(Error(Errc::kFull, "it is larger than 64 MiB"));
-  if (!saved) {
-    static_cast<void>(std::remove(parts_.config.policy_objects_file().c_str()));  // an old one would be believed
-    spdlog::warn("the record of policy objects, for a start while the API server is away: {}", saved.error().message());
-  }
-}
-
-/// Tells the authors, and the operator in one line.
-void Cluster::judge_objects() {
-  constexpr std::size_t kNamedMax = 3;
-  const auto verdicts = objects_.verdicts();
-  object_status_.tell(verdicts);
-  std::string refused;
-  std::size_t count = 0;
-  for (const PolicyObjects::Verdict& verdict : verdicts) {
-    if (!verdict.problem.empty() && ++count <= kNamedMax) {
-      refused += (refused.empty() ? "" : "; ") + verdict.problem.substr(0, verdict.problem.find('\n')) +
-                 (verdict.former_stays ? " (as it was before it stays in force)" : "");
-    }
-  }
-  if (count > kNamedMax) {
-    refused += "; and " + std::to_string(count - kNamedMax) + " more";
-  }
-  conditions_.set("PolicyObjectsRefused", "Invalid", refused);
-}
-
-// ---- what else follows ----
 
 void Cluster::on_pod(const PodInfo& pod) {
   for (const Sandbox* sandbox : parts_.sandboxes.all()) {
@@ -240,6 +93,11 @@ void Cluster::on_pod(const PodInfo& pod) {
     }
   }
   discovery_.look_again();
+}
+
+void Cluster::on_namespaces() {
+  discovery_.look_again();
+  policies_.on_namespaces();
 }
 
 void Cluster::on_overrun() {
@@ -266,8 +124,7 @@ void Cluster::on_policies(const std::string& problem, bool of_all) {
     told_problem_.clear();
     // By restored objects sandboxes of before are judged. A new pod waits for those that the API server tells.
     if (of_all) {
-      judge_objects();
-      save_objects();
+      policies_.in_force();
       discovery_.policies_in_force();
     }
   } else {
@@ -300,14 +157,9 @@ void Cluster::post_refusal(const std::string& problem) {
 }
 
 void Cluster::refresh_conditions() {
-  const std::string about_policies = policy_watch_.trouble();
   const bool about_pods = !watch_.trouble().empty();
-  const std::string trouble = about_pods                ? watch_.trouble()
-                              : !about_policies.empty() ? about_policies
-                                                        : inventory_watch_.trouble();
-  const Errc code = about_pods                ? trouble_code_
-                    : !about_policies.empty() ? policy_watch_.trouble_code()
-                                              : inventory_watch_.trouble_code();
+  const std::string trouble = about_pods ? watch_.trouble() : policies_.trouble();
+  const Errc code = about_pods ? trouble_code_ : policies_.trouble_code();
   // Denied by an answer of HTTP; a certificate that is not trusted is a server that is not reached.
   const bool denied = code == Errc::kDenied && trouble.find("HTTP ") != std::string::npos;
   const bool service_denied = dns_.forbidden() && dns_.upstreams().empty();
@@ -342,13 +194,7 @@ void Cluster::describe(api::ClusterStatus& status) {
   status.set_synced(watch_.synced());
   status.set_trouble(watch_.trouble());
   status.set_strict(parts_.config.scope.strict);
-  status.set_policies_known(objects_known_);
-  for (const std::string& kind : policy_watch_.kinds()) {
-    status.add_kinds(kind);
-  }
-  for (const std::string& kind : policy_watch_.absent()) {
-    status.add_kinds_absent(kind);
-  }
+  policies_.describe(status);
   status.set_dns_source(dns_.source());
   status.set_cni_results(discovery_.cni_results_available());
   const PairingPlan& plan = discovery_.plan();

@@ -12,14 +12,11 @@
 #include <vector>
 
 #include "agent/cluster_dns.h"
+#include "agent/cluster_policies.h"
 #include "agent/conditions.h"
 #include "agent/kube/api_client.h"
 #include "agent/kube/cluster_watch.h"
-#include "agent/kube/inventory_watch.h"
-#include "agent/kube/policy_watch.h"
-#include "agent/object_status.h"
 #include "agent/pod_discovery.h"
-#include "agent/policy_objects.h"
 
 namespace postern {
 
@@ -31,12 +28,6 @@ class Cluster {
  public:
   /// The least time between two events, so that a policy edited in a loop does not fill etcd.
   static constexpr std::uint64_t kEventEveryMs = 60'000;
-  /// Objects that are applied together come one by one: so long they are waited for.
-  static constexpr std::uint64_t kGatherMs = 50;
-  /// Pods of a whole cluster come and go all the time: so long changes of the inventory are gathered.
-  static constexpr std::uint64_t kInventoryGatherMs = 1'000;
-  /// An API server that is just starting may forbid what it allows a moment later.
-  static constexpr std::uint64_t kRefusalMs = 15'000;
 
   struct Parts {
     EventLoop& loop;
@@ -57,7 +48,6 @@ class Cluster {
   static Result<std::unique_ptr<Cluster>> make(Parts parts, Listener listener);
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
-  ~Cluster();
 
   Result<> start();
 
@@ -65,21 +55,10 @@ class Cluster {
   void on_link_removed(std::uint32_t ifindex) { discovery_.on_link_removed(ifindex); }
   void on_overrun();
   /// Policies are in force, or were refused because of this problem and those before stay.
-  /// @param of_all  They were loaded when objects_known() held.
+  /// @param of_all  They were loaded when ClusterPolicies::objects_known() held.
   void on_policies(const std::string& problem, bool of_all);
-  bool objects_known() const { return objects_known_; }
-  /// What policies are compiled against. Not whole until a policy has needed it and the API server has told it.
-  const Inventory& inventory();
-  /// Whether the policies of the last load have to wait for it: one of them speaks of it, and it is not told yet. When
-  /// the API server refuses to tell it nothing waits: such policies are then refused one by one.
-  bool waits_for_inventory() const;
-  /// Begins to ask for it, if a policy of the last load speaks of it.
-  void ask_for_inventory();
-  /// Whether there are policy objects to load: the API server has told its own, or a posternd before us left what it
-  /// knew. Before that no policies are loaded: a pod would be open, or cut off, because of one that is there and was
-  /// not heard of yet.
-  bool can_load() const { return objects_known_ || restored_; }
-  PolicyObjects& objects() { return objects_; }
+  /// The policy objects, and what policies speak of.
+  ClusterPolicies& policies() { return policies_; }
 
   /// For PolicyControl::select_with.
   std::string select(const PolicySet& set, const Sandbox& sandbox) const { return discovery_.select(set, sandbox); }
@@ -92,14 +71,7 @@ class Cluster {
   Cluster(Parts parts, Listener listener, std::string node, std::unique_ptr<ApiClient> client);
   void on_pod(const PodInfo& pod);
   void on_dns();
-  void on_objects_state();
-  void load_later(bool changed, std::uint64_t after_ms = kGatherMs);
-  void on_inventory();
-  void note_refusal();
   void on_namespaces();
-  void judge_objects();
-  void restore_objects();
-  void save_objects();
   void refresh_conditions();
   std::string narrowed() const;
   void post_refusal(const std::string& problem);
@@ -112,19 +84,7 @@ class Cluster {
   PodDiscovery discovery_;
   ClusterWatch watch_;
   ClusterDns dns_;
-  PolicyObjects objects_;
-  PolicyWatch policy_watch_;
-  ObjectStatus object_status_;
-  InventoryWatch inventory_watch_;
-  Inventory inventory_;
-  bool inventory_stale_ = true;
-  std::string inventory_trouble_;
-  BootNs inventory_refused_since_;  // 0: it is not refused
-  EventLoop::TimerId refusal_timer_ = 0;
-  bool objects_known_ = false;  // the API server has told them
-  bool restored_ = false;
-  bool recorded_ = false;  // also that there are none, by this posternd
-  EventLoop::TimerId load_timer_ = 0;
+  ClusterPolicies policies_;
   Errc trouble_code_ = Errc::kIo;  // of the watch's last trouble
   std::string told_problem_;       // the last event
   BootNs told_at_;

@@ -105,7 +105,7 @@ void Commands::on_change(const Result<PolicyControl::Change>& change, bool of_al
 }
 
 void Commands::apply(Result<PolicySet> set, const PolicyControl::OnChange& done) {
-  const bool of_all = cluster_ == nullptr || cluster_->objects_known();
+  const bool of_all = cluster_ == nullptr || cluster_->policies().objects_known();
   const auto tell = [this, done, of_all](Result<PolicyControl::Change> change) {
     on_change(change, of_all);
     done(std::move(change));
@@ -127,14 +127,14 @@ void Commands::reload(const PolicyControl::OnChange& done) {
   }
   const auto load = [this] {
     return cluster_ == nullptr ? load_policies(parts_.config.policies, parts_.config.templates, {}, nullptr, cache_)
-                               : load_policies(parts_.config.policies, parts_.config.templates, cluster_->inventory(),
-                                               &cluster_->objects(), cache_);
+                               : load_policies(parts_.config.policies, parts_.config.templates, cluster_->policies().inventory(),
+                                               &cluster_->policies().objects(), cache_);
   };
   auto set = load();
   if (cluster_ != nullptr) {
-    cluster_->ask_for_inventory();
+    cluster_->policies().ask_for_inventory();
   }
-  if (cluster_ != nullptr && cluster_->waits_for_inventory()) {
+  if (cluster_ != nullptr && cluster_->policies().waits_for_inventory()) {
     done(Error(Errc::kAgain,
                "a policy speaks of pods, nodes or Services, and the API server has not told them yet: the policies are "
                "loaded when it has"));
@@ -178,7 +178,7 @@ void Commands::status(const ControlServer::Respond& respond) {
     added.set_sandboxes(static_cast<std::uint32_t>(
         std::ranges::count_if(sandboxes, [&key = name](const Sandbox* sandbox) { return is_part(key, sandbox->policy); })));
   }
-  if (waits_for_objects() || (!parts_.dns.started() && cluster_ != nullptr && cluster_->waits_for_inventory())) {
+  if (waits_for_objects() || (!parts_.dns.started() && cluster_ != nullptr && cluster_->policies().waits_for_inventory())) {
     status.add_problems(
         "no policies are in force yet: sandboxes of before go on under theirs, new ones are denied everything, until "
         "the API server has told its policies, and the pods, nodes and Services that they speak of");

@@ -47,7 +47,7 @@ class Commands {
   void add_problem(std::string problem) { problems_.push_back(std::move(problem)); }
 
  private:
-  bool waits_for_objects() const { return cluster_ != nullptr && !cluster_->can_load(); }
+  bool waits_for_objects() const { return cluster_ != nullptr && !cluster_->policies().can_load(); }
   void on_change(const Result<PolicyControl::Change>& change, bool of_all);
   void status(const ControlServer::Respond& respond);
   void list(const ControlServer::Respond& respond);
