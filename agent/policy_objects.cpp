@@ -58,8 +58,10 @@ bool PolicyObjects::put(const PolicyResource& resource, const PolicyObject& obje
   const auto [found, fresh] = entries_.try_emplace(object.uid);
   Entry& entry = found->second;
   const bool changed = fresh || entry.object.text != object.text || entry.object.too_large != object.too_large;
-  if (changed && !fresh && entry.problem.empty()) {
-    entry.good_text = std::move(entry.object.text);  // right, as far as anybody found
+  // Only what was found right, or is on record as that: of two edits before a load the first was judged by nobody.
+  const bool was_right = entry.judged ? entry.problem.empty() : !entry.told && entry.good_text.empty();
+  if (changed && !fresh && was_right) {
+    entry.good_text = std::move(entry.object.text);
   }
   entry.resource = &resource;
   entry.object = object;
@@ -141,12 +143,6 @@ std::vector<PolicyObjects::Entry*> PolicyObjects::entries(bool templates) {
   return list;
 }
 
-std::string PolicyObjects::Entry::text_with(const std::string& other) const {
-  PolicyObject changed;
-  changed.text = other;
-  return resource->text_of(changed);
-}
-
 void PolicyObjects::Entry::judge(const std::string& found) {
   judged = true;
   problem = found;
@@ -172,12 +168,13 @@ void PolicyObjects::parse_template(Entry& entry) {
   entry.parsed.clear();
   if (!is_too_large(entry.object, entry.title(), own)) {
     entry.parsed =
-        read_templates(entry.text_with(entry.object.text), entry.title(), own, YamlField::Lines::kMeaningless);
+        read_templates(entry.resource->text_of(entry.object.text), entry.title(), own, YamlField::Lines::kMeaningless);
   }
   entry.parse_problem = own.failed() ? own.to_error().message() : "";
   if (entry.linked.empty() && !entry.good_text.empty()) {  // of a posternd before
     Diagnostics former;
-    auto read = read_templates(entry.text_with(entry.good_text), entry.title(), former, YamlField::Lines::kMeaningless);
+    auto read =
+        read_templates(entry.resource->text_of(entry.good_text), entry.title(), former, YamlField::Lines::kMeaningless);
     entry.linked = former.failed() ? std::vector<AllowlistTemplate>() : std::move(read);
   }
 }
@@ -188,6 +185,7 @@ std::vector<PolicyObjects::Candidate> PolicyObjects::candidates(const std::vecto
   std::vector<Candidate> list;
   for (Entry* entry : entries(true)) {
     parse_template(*entry);
+    entry->former_used = false;
     const auto same = std::ranges::find(of_files, entry->object.name, &AllowlistTemplate::name);
     if (same != of_files.end()) {
       entry->judge(entry->title() + ": metadata.name: the file " + same->place.to_string() +
@@ -220,8 +218,7 @@ bool PolicyObjects::step_back(std::vector<Candidate>& candidates, const Diagnost
     if (candidate.entry->problem.empty()) {
       candidate.entry->judge(own.to_error().message());
     }
-    const bool out = std::exchange(candidate.former, true) || candidate.entry->linked.empty();
-    return out;
+    return std::exchange(candidate.former, true) || candidate.entry->linked.empty();
   });
   return stepped;
 }
@@ -238,9 +235,6 @@ TemplateSet PolicyObjects::link(std::vector<AllowlistTemplate> of_files, Diagnos
     Diagnostics together;
     TemplateSet trial = link_templates(std::move(all), together);
     if (!together.failed()) {
-      for (Entry* entry : entries(true)) {
-        entry->former_used = false;
-      }
       for (const Candidate& each : list) {
         each.entry->former_used = each.former;
         if (!each.former) {
@@ -269,7 +263,8 @@ void PolicyObjects::judge_policy(Entry& entry, PolicySet& set, const TemplateSet
   entry.epoch = set.cache->epoch();
   const std::string title = entry.title();
   const auto read = [&](const std::string& text, Diagnostics& found) {
-    auto models = set.cache->read(entry.text_with(text), title, templates, found, YamlField::Lines::kMeaningless);
+    auto models =
+        set.cache->read(entry.resource->text_of(text), title, templates, found, YamlField::Lines::kMeaningless);
     for (const PolicyModel& model : models) {
       entry.needs_inventory = entry.needs_inventory || model->needs_inventory();
       if (!found.failed()) {
@@ -304,6 +299,7 @@ void PolicyObjects::add_policy_of(Entry& entry, PolicySet& set, const TemplateSe
                 ", which comes first: rename one");
     entry.epoch = 0;
     entry.good.clear();
+    entry.former_used = false;
     return;
   }
   judge_policy(entry, set, templates);
@@ -317,7 +313,9 @@ void PolicyObjects::add_policy_of(Entry& entry, PolicySet& set, const TemplateSe
       set.warnings.push_back(warning.to_string());
     }
   }
-  if (entry.good.empty() || again.failed()) {  // the latter: what was right does not go with the cluster as it is now
+  const bool closed = entry.good.empty() || again.failed();
+  entry.former_used = !closed && !entry.problem.empty();
+  if (closed) {  // the latter: what was right does not go with the cluster as it is now
     set.policies.erase(key);
     Diagnostics none;
     add_policy(std::make_shared<const Policy>(stand_in_of(*entry.resource, entry.object, entry.partial)), set, none);
@@ -344,8 +342,7 @@ std::vector<PolicyObjects::Verdict> PolicyObjects::verdicts() const {
   std::ranges::sort(judged, {}, [](const Entry* entry) { return entry->title(); });
   std::vector<Verdict> verdicts;
   for (const Entry* entry : judged) {
-    const bool former = !entry->problem.empty() && (entry->is_template() ? entry->former_used : !entry->good.empty());
-    verdicts.push_back({entry->resource, &entry->object, entry->problem, former});
+    verdicts.push_back({entry->resource, &entry->object, entry->problem, entry->former_used});
   }
   return verdicts;
 }

@@ -69,7 +69,8 @@ class PolicyObjects {
     bool judged = false;  // since it changed
     bool told = false;    // by the API server; false: restored
     std::string problem;
-    std::string good_text;  // of before it changed, if that was right and this is not, or not judged yet
+    bool former_used = false;  // it is refused, and in force as it was right last
+    std::string good_text;     // of before it changed, if that was right and this is not, or not judged yet
     // Of a policy.
     std::vector<PolicyModel> good;  // as it was right last
     PolicyModel partial;            // what could be read of it, when it is refused
@@ -80,11 +81,9 @@ class PolicyObjects {
     std::string parse_problem;
     std::vector<AllowlistTemplate> parsed;
     std::vector<AllowlistTemplate> linked;  // as it was right last
-    bool former_used = false;
 
     std::string title() const { return resource->title_of(object); }
     bool is_template() const { return resource->kind == "AllowlistTemplate"; }
-    std::string text_with(const std::string& other) const;
     void judge(const std::string& found);
   };
   /// A template that takes part in linking, as it is now or as it was right last.

@@ -40,10 +40,10 @@ std::string PolicyResource::title_of(const PolicyObject& object) const {
   return std::string(name) + " " + (object.space.empty() ? "" : object.space + "/") + object.name;
 }
 
-std::string PolicyResource::text_of(const PolicyObject& object) const {
+std::string PolicyResource::text_of(std::string_view text) const {
   // The text is a JSON object with something in it, on lines of its own.
   return "{\n \"apiVersion\": \"" + api_version() + "\",\n \"kind\": \"" + std::string(kind) + "\",\n" +
-         object.text.substr(std::min<std::size_t>(1, object.text.size()));
+         std::string(text.substr(std::min<std::size_t>(1, text.size())));
 }
 
 std::span<const PolicyResource> policy_resources() { return kResources; }

@@ -27,8 +27,8 @@ struct PolicyResource {
   std::string path_of(const PolicyObject& object) const;
   /// What a person knows it by: "EgressPolicy shop/web".
   std::string title_of(const PolicyObject& object) const;
-  /// What the policy readers read: the object's text with its kind and version.
-  std::string text_of(const PolicyObject& object) const;
+  /// What the policy readers read: the text of a PolicyObject with its kind and version.
+  std::string text_of(std::string_view text) const;
 };
 
 std::span<const PolicyResource> policy_resources();

@@ -77,18 +77,4 @@ Errc PolicyWatch::trouble_code() const {
   return feed == nullptr ? Errc::kIo : feed->objects.trouble_code();
 }
 
-ClusterWatch::Counters PolicyWatch::counters() const {
-  ClusterWatch::Counters all;
-  for (const auto& feed : feeds_) {
-    const ClusterWatch::Counters& one = feed->objects.counters();
-    all.lists += one.lists;
-    all.relists += one.relists;
-    all.reconnects += one.reconnects;
-    all.failures += one.failures;
-    all.events += one.events;
-    all.unreadable += one.unreadable;
-  }
-  return all;
-}
-
 }  // namespace postern

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "agent/kube/api_client.h"
-#include "agent/kube/cluster_watch.h"
 #include "agent/kube/objects.h"
 #include "agent/kube/policy_resource.h"
 #include "base/event_loop.h"
@@ -46,7 +45,6 @@ class PolicyWatch {
   /// The first kind's that has one; empty: none.
   std::string trouble() const;
   Errc trouble_code() const;
-  ClusterWatch::Counters counters() const;
 
  private:
   struct Feed;

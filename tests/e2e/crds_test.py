@@ -11,7 +11,6 @@ import os
 import shutil
 import sys
 import tempfile
-import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -22,6 +21,7 @@ from e2e.certificates import Authority  # noqa: E402
 from e2e.kube_api import ADDRESS, PORT, KubeApi  # noqa: E402
 from e2e.kube_watch_test import programs_folder  # noqa: E402
 from lab import cleanup  # noqa: E402
+from lab.cases import run_cases  # noqa: E402
 from lab.commands import wait_until  # noqa: E402
 from lab.namespace import Namespace  # noqa: E402
 from structural import UNKNOWN, documents, judge  # noqa: E402
@@ -157,15 +157,8 @@ def main():
     undo, failed, cases = cleanup.Undo(), 0, (base, examples, taken, refused, leave)
     try:
         scene = Scene(programs, undo)
-        for function in cases:
-            try:
-                print(f"ok    {function.__doc__}: {function(scene)}", flush=True)
-            except Exception as error:  # the other cases run all the same
-                failed += 1
-                print(f"FAIL  {function.__doc__}: {error}", flush=True)
-                if not isinstance(error, AssertionError):
-                    traceback.print_exc()
-                    print("--- kube-apiserver\n" + scene.api.server.log_tail())
+        failed += run_cases([(function.__doc__, function) for function in cases],
+                            lambda: print("--- kube-apiserver\n" + scene.api.server.log_tail()), scene)
     finally:
         failed += len(undo.run())
     print(f"{len(cases) - failed} of {len(cases)} cases passed")

@@ -15,7 +15,6 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -24,6 +23,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests"))
 from e2e.certificates import Authority  # noqa: E402
 from e2e.kube_api import ADDRESS, NAME, PORT, KubeApi  # noqa: E402
 from lab import cleanup  # noqa: E402
+from lab.cases import run_cases  # noqa: E402
 from lab.commands import POLL_S  # noqa: E402
 from lab.namespace import Namespace  # noqa: E402
 
@@ -366,17 +366,7 @@ def main():
     began = time.monotonic()
     try:
         scene = Scene(programs, program, undo)
-        for title, function in CASES:
-            started = time.monotonic()
-            try:
-                note = function(scene)
-                print(f"ok    {title} ({time.monotonic() - started:.2f} s){'  ' + note if note else ''}", flush=True)
-            except Exception as error:  # the other cases run all the same
-                failed += 1
-                print(f"FAIL  {title}: {error}", flush=True)
-                if not isinstance(error, AssertionError):
-                    traceback.print_exc()
-                scene.logs()
+        failed += run_cases(CASES, scene.logs, scene)
     finally:
         failed += len(undo.run())
     left = cleanup.what_is_left(os.getpid())

@@ -28,7 +28,7 @@ void check(const PodInfo& pod) {
 void check(const PolicyObject& policy) {
   FUZZ_REQUIRE(!policy.uid.empty() && !policy.name.empty() && policy.text.size() <= kPolicyBytesMax);
   for (const PolicyResource& resource : policy_resources()) {
-    FUZZ_REQUIRE(nlohmann::json::parse(resource.text_of(policy), nullptr, false).is_object());
+    FUZZ_REQUIRE(nlohmann::json::parse(resource.text_of(policy.text), nullptr, false).is_object());
   }
 }
 void check(const ClusterObject& object) {

@@ -6,11 +6,11 @@ Exit status: 0 all passed, 1 one failed, 77 not run because this is not root (1 
 import os
 import sys
 import time
-import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 from lab import Lab, wait_until  # noqa: E402,F401
+from lab.cases import run_cases  # noqa: E402
 
 CASES = []
 
@@ -39,23 +39,9 @@ def main(prepare, **lab_options):
         print("needs root to make network namespaces: not run")
         return 1 if os.environ.get("CI") else 77
     only = sys.argv[1:]
-    ran = failed = 0
+    cases = [(title, function) for title, function in CASES if not only or any(word in function.__name__ for word in only)]
     began = time.monotonic()
     with Lab(**lab_options) as lab:
-        gate = prepare(lab)
-        for title, function in CASES:
-            if only and not any(word in function.__name__ for word in only):
-                continue
-            ran += 1
-            started = time.monotonic()
-            try:
-                note = function(lab, gate)
-                print(f"ok    {title} ({time.monotonic() - started:.2f} s){'  ' + note if note else ''}", flush=True)
-            except Exception as error:  # the other cases run all the same
-                failed += 1
-                print(f"FAIL  {title}: {error}", flush=True)
-                if not isinstance(error, AssertionError):
-                    traceback.print_exc()
-                lab.show_logs()
-    print(f"{ran - failed} of {ran} cases passed in {time.monotonic() - began:.1f} s")
-    return 1 if failed or not ran else 0
+        failed = run_cases(cases, lab.show_logs, lab, prepare(lab))
+    print(f"{len(cases) - failed} of {len(cases)} cases passed in {time.monotonic() - began:.1f} s")
+    return 1 if failed or not cases else 0
